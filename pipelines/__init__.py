@@ -1,0 +1,1 @@
+"""The data side of Tessera: from raw records to curated, documented, sharded domains."""

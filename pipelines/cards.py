@@ -1,0 +1,73 @@
+"""The card of a domain: what it is, whose it is, where it comes from. One YAML file, `collections/<id>.yaml`."""
+
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from pipelines.settings import Settings, read_yaml, validate
+
+DOMAIN_ID = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
+class Label(Settings):
+    """Where a source says which class a record belongs to. Unset fields are found out by looking."""
+
+    layout: Literal["folders", "meta_album"] | None = None  # archives: class folders, or labels.csv beside images/
+    image_column: str | None = None  # tables: the column that holds the picture
+    column: str | None = None  # tables: the column that holds the label
+
+
+class Source(Settings):
+    """Where raw records come from: the kind names the module in `pipelines/sources/` that reads them."""
+
+    kind: str
+    locator: str = Field(min_length=1)  # a generator's name, a path or an URL
+    checksum: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$")
+    label: Label = Label()
+    options: dict[str, Any] = {}  # what this kind of source alone understands; checked by its module
+
+
+class Overrides(Settings):
+    """Curation settings that this domain alone needs; unset fields follow `curation:` in params.yaml."""
+
+    min_side: int | None = Field(default=None, ge=1, le=4096)
+    min_per_class: int | None = Field(default=None, ge=1, le=100_000)
+    cap_per_class: int | None = Field(default=None, ge=2, le=1_000_000)
+    near_duplicates: bool | None = None
+
+
+class Card(Settings):
+    """A domain as its curator describes it."""
+
+    id: str
+    title: str = Field(min_length=1)
+    domain: str = Field(min_length=1)  # the subject area, e.g. characters, textures, microscopy
+    description: str = Field(min_length=1)
+    licence: str = Field(min_length=1)  # an SPDX expression where there is one, else `unknown`
+    citation: str = ""
+    homepage: str = ""
+    source: Source
+    curation: Overrides = Overrides()
+
+    @field_validator("id")
+    @classmethod
+    def _id_is_a_name(cls, value: str) -> str:
+        if not DOMAIN_ID.fullmatch(value):
+            raise ValueError(f"expected a-z, 0-9 and _, starting with a letter, at most 40 characters, found {value!r}")
+        return value
+
+
+def load_card(path: Path) -> Card:
+    """Read and validate a card.
+
+    Raises ValueError (one line: file, field, what was expected) if the file is missing or malformed, or names another domain.
+    """
+    if not path.exists():
+        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "none"
+        raise ValueError(f"{path}: no card for domain {path.stem!r}; write one or pick a known domain ({known})")
+    card = validate(Card, read_yaml(path), str(path))
+    if card.id != path.stem:
+        raise ValueError(f"{path}: id: expected {path.stem!r} as in the file's name, found {card.id!r}")
+    return card

@@ -1,0 +1,60 @@
+"""Where everything lies, relative to the project's root. The only place that spells a path."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths of one project. Nothing here touches the disk."""
+
+    root: Path = Path()
+
+    @property
+    def params(self) -> Path:
+        return self.root / "params.yaml"
+
+    @property
+    def cards(self) -> Path:
+        return self.root / "collections"
+
+    @property
+    def manifest(self) -> Path:
+        return self.root / "collections" / "manifest.json"
+
+    @property
+    def overlap(self) -> Path:
+        return self.root / "collections" / "overlap.parquet"
+
+    @property
+    def encoder(self) -> Path:
+        return self.root / "features" / "encoder.safetensors"
+
+    @property
+    def model(self) -> Path:
+        return self.root / "models" / "learner.safetensors"
+
+    @property
+    def measurement(self) -> Path:
+        return self.root / "models" / "measurement"
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports"
+
+    @property
+    def state(self) -> Path:
+        """What this machine remembers between runs (server, stage times, partial downloads); never in git or DVC."""
+        return self.root / ".tessera"
+
+    def card(self, domain: str) -> Path:
+        return self.cards / f"{domain}.yaml"
+
+    def raw(self, domain: str) -> Path:
+        return self.root / "raw" / domain
+
+    def domain(self, domain: str) -> Path:
+        return self.cards / domain
+
+    def features(self, domain: str) -> Path:
+        return self.root / "features" / domain

@@ -1,0 +1,115 @@
+"""The control panel, `params.yaml`: which domains in which role, and every setting of curation, training and measurement."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from pipelines.cards import DOMAIN_ID, Overrides
+from pipelines.settings import Settings, read_yaml, validate
+
+Role = Literal["train", "held_out", "spare"]
+
+
+class Splits(Settings):
+    """Shares of a domain set aside; by class where each split keeps `min_classes` of them, else by image."""
+
+    validation: float = Field(default=0.15, ge=0.0, le=0.45)
+    test: float = Field(default=0.15, ge=0.0, le=0.45)
+    by: Literal["auto", "class", "image"] = "auto"
+    min_classes: int = Field(default=5, ge=2, le=1000)
+
+
+class Curation(Settings):
+    """What a record must be to be kept, and how the kept ones are stored."""
+
+    min_side: int = Field(default=16, ge=1, le=4096)  # px; a shorter side is too_small
+    max_pixels: int = Field(default=64_000_000, ge=256, le=1_000_000_000)  # a picture beyond it is a bomb: unreadable
+    image_side: int = Field(default=128, ge=16, le=4096)  # px; longer pictures are scaled down to it in the shards
+    near_duplicates: bool = True  # beside exact copies, set near copies (resized, mirrored, re-encoded) aside
+    min_per_class: int = Field(default=10, ge=1, le=100_000)  # images; a smaller class is rare_class
+    cap_per_class: int = Field(default=200, ge=2, le=1_000_000)  # images; the rest, by seeded draw, is over_cap
+    splits: Splits = Splits()
+    shard_images: int = Field(default=2000, ge=1, le=1_000_000)  # images in one shard
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
+
+    def with_overrides(self, overrides: Overrides) -> "Curation":
+        """These settings with a card's own ones in their place."""
+        return self.model_copy(update=overrides.model_dump(exclude_none=True))
+
+
+class Training(Settings):
+    """Meta-training of the learner: the episodes, the transformer and the optimiser."""
+
+    n_way: int = Field(default=5, ge=2, le=64)
+    min_shot: int = Field(default=1, ge=1, le=100)
+    max_shot: int = Field(default=5, ge=1, le=100)
+    n_query: int = Field(default=5, ge=1, le=100)  # queries a class
+    steps: int = Field(default=600, ge=1, le=10_000_000)
+    batch: int = Field(default=16, ge=1, le=4096)  # episodes a step
+    learning_rate: float = Field(default=3e-4, gt=0.0, le=1.0)
+    warmup: int = Field(default=50, ge=0, le=1_000_000)  # steps
+    width: int = Field(default=256, ge=8, le=8192)
+    layers: int = Field(default=2, ge=1, le=64)
+    heads: int = Field(default=4, ge=1, le=64)
+    rotate: bool = True  # a fresh random rotation of the feature space in each episode
+    readout: Literal["linear", "class_mean", "ridge"] = "class_mean"
+    pretrain_steps: int = Field(default=0, ge=0, le=10_000_000)  # steps on synthetic tasks, paid once for all collections
+    synthetic_share: float = Field(default=0.0, ge=0.0, le=1.0)  # of the episodes of each step
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
+
+    @model_validator(mode="after")
+    def _shots_and_heads_fit(self) -> "Training":
+        if self.min_shot > self.max_shot:
+            raise ValueError(f"min_shot must not exceed max_shot, found {self.min_shot} > {self.max_shot}")
+        if self.width % self.heads:
+            raise ValueError(f"width must be a multiple of heads, found width {self.width} and heads {self.heads}")
+        return self
+
+
+class Measurement(Settings):
+    """How held-out accuracy is taken, and the budget of each training that removes or replaces a domain."""
+
+    n_way: int = Field(default=5, ge=2, le=64)
+    n_shots: list[int] = [1, 5]
+    n_query: int = Field(default=15, ge=1, le=100)
+    episodes: int = Field(default=600, ge=10, le=1_000_000)
+    steps: int = Field(default=150, ge=1, le=10_000_000)  # of each subset's training; the same for every subset
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
+
+    @field_validator("n_shots")
+    @classmethod
+    def _shots_in_range(cls, value: list[int]) -> list[int]:
+        if not value or any(not 1 <= shot <= 100 for shot in value) or len(set(value)) != len(value):
+            raise ValueError(f"expected different whole numbers in 1 to 100, found {value}")
+        return value
+
+
+class Params(Settings):
+    """The whole of params.yaml."""
+
+    domains: dict[str, Role]
+    sources_folder: str = "."  # where cards' relative locators start
+    curation: Curation = Curation()
+    training: Training = Training()
+    measurement: Measurement = Measurement()
+
+    @field_validator("domains")
+    @classmethod
+    def _names_and_roles(cls, value: dict[str, Role]) -> dict[str, Role]:
+        for name in value:
+            if not DOMAIN_ID.fullmatch(name):
+                raise ValueError(f"{name!r} is no domain name: expected a-z, 0-9 and _, starting with a letter")
+        for role in ("train", "held_out"):
+            if role not in value.values():
+                raise ValueError(f"expected at least one domain with the role {role!r}")
+        return value
+
+    def in_role(self, role: Role) -> list[str]:
+        """Names of the domains with this role, in the order of the file."""
+        return [name for name, given in self.domains.items() if given == role]
+
+
+def load_params(path: Path) -> Params:
+    """Read and validate params.yaml. Raises ValueError (one line: file, parameter, range, what was found)."""
+    return validate(Params, read_yaml(path), str(path))
