@@ -1,0 +1,94 @@
+"""The data side's command line: `python -m pipelines --help`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from pipelines.cli import guarded, run_stage
+from pipelines.layout import Layout
+from pipelines.params import Params, load_params
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every command with its help."""
+    top = argparse.ArgumentParser(prog="python -m pipelines", description="Curate domains into a collection.")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    stages = {
+        "download": "fetch a domain's raw records into raw/DOMAIN/",
+        "curate": "examine, deduplicate, balance, split and shard a domain into collections/DOMAIN/",
+        "embed": "cache a domain's features in features/DOMAIN/",
+    }
+    for name, text in stages.items():
+        command = commands.add_parser(name, help=f"stage: {text}", description=text)
+        command.add_argument("domain", metavar="DOMAIN", help="a domain listed in params.yaml")
+    commands.add_parser("encoder", help="stage: fit the frozen encoder on its procedural reference pictures")
+    commands.add_parser("collect", help="stage: write the collection's manifest and the overlap between domains")
+    commands.add_parser("list", help="show domains: role, state, images, classes, licence")
+    commands.add_parser("check", help="verify all that is on disk against ledgers, indexes and checksums; exit status 0 or 1")
+    prune = commands.add_parser("prune", help="remove what belongs to domains that params.yaml no longer lists")
+    prune.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    preset = commands.add_parser("preset", help="put a preset of presets/ in the place of params.yaml (the old one is kept as .bak)")
+    preset.add_argument("name", metavar="NAME", help="the preset's name, e.g. default or real")
+    preset.add_argument("--folder", help="where cards' relative file names start (sources_folder)")
+    ui = commands.add_parser("ui", help="reach or start the Prefect server and print the address of its UI")
+    ui.add_argument("--open", action="store_true", help="open it in a browser too")
+    commands.add_parser("stop", help="stop the Prefect server that we started")
+    return top
+
+
+def run(arguments: argparse.Namespace, layout: Layout) -> int:
+    """Carry out one parsed command; imports only what it needs, for each stage is a process of its own."""
+    command: str = arguments.command
+    if command in ("ui", "stop"):
+        return _serve(arguments, layout)
+    if command in ("list", "check", "prune", "preset"):
+        from pipelines import housekeeping
+
+        return housekeeping.run(arguments, layout)
+    params = load_params(layout.params)
+    domain = getattr(arguments, "domain", "")
+    if domain:
+        _listed(domain, params, layout)
+    from pipelines import server
+
+    server.connect(layout)
+    from pipelines import flows
+
+    flow = {
+        "download": lambda: flows.download_flow(domain, params, layout),
+        "curate": lambda: flows.curate_flow(domain, params, layout),
+        "encoder": lambda: flows.encoder_flow(layout),
+        "embed": lambda: flows.embed_flow(domain, layout),
+        "collect": lambda: flows.collect_flow(params, layout),
+    }[command]
+    return run_stage(layout, command, domain, flow, flows.outputs(command, domain, layout))
+
+
+def _listed(domain: str, params: Params, layout: Layout) -> None:
+    if domain not in params.domains:
+        raise ValueError(f"{layout.params}: domains: {domain!r} is not listed; listed are {', '.join(params.domains)}")
+
+
+def _serve(arguments: argparse.Namespace, layout: Layout) -> int:
+    from pipelines import server
+
+    if arguments.command == "stop":
+        print("stopped the Prefect server" if server.stop(layout) else "no Prefect server of ours was running")
+        return 0
+    address = server.connect(layout)
+    print(f"Prefect UI: {address}")
+    if arguments.open:
+        import webbrowser
+
+        webbrowser.open(address)
+    return 0
+
+
+def main(words: list[str] | None = None, root: Path | None = None) -> int:
+    """Entry point; returns the exit status."""
+    arguments = parser().parse_args(words)
+    return guarded(lambda: run(arguments, Layout(root or Path())))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

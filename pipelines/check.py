@@ -1,0 +1,143 @@
+"""Verify what is on disk: checksums, ledger, index, shards, features and manifest against each other."""
+
+import hashlib
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipelines.cards import load_card
+from pipelines.files import read_json, sha256_file
+from pipelines.layout import Layout
+from pipelines.ledger import counts, faults
+from pipelines.params import Params
+from pipelines.publish import SUMS, domain_digest
+from pipelines.raw import count_raw
+from pipelines.shards import INDEX_SCHEMA, read_image
+
+Finding = tuple[str, list[str]]
+
+
+def check(params: Params, layout: Layout) -> Iterator[Finding]:
+    """Yield (subject, problems in words) for every listed domain, then for the collection; no problem gives an empty list."""
+    for name in params.domains:
+        yield name, check_domain(name, layout)
+    yield "collection", _check_manifest(params, layout)
+
+
+def check_domain(name: str, layout: Layout) -> list[str]:
+    """Problems of one domain."""
+    folder = layout.domain(name)
+    try:
+        load_card(layout.card(name))
+        if not (folder / SUMS).exists():
+            return [f"{folder}: not curated yet"]
+        problems = _check_sums(folder)
+        if problems:
+            return problems  # what follows would only repeat it
+        return _check_ledger(name, folder, layout) + _check_shards(folder) + _check_features(name, layout)
+    except (ValueError, OSError, KeyError, pl.exceptions.PolarsError, tarfile.TarError) as error:
+        return [" ".join(str(error).split()) or type(error).__name__]
+
+
+def _check_sums(folder: Path) -> list[str]:
+    listed = dict(reversed(line.split("  ", 1)) for line in (folder / SUMS).read_text(encoding="utf-8").splitlines())
+    present = {path.name for path in folder.iterdir() if path.name != SUMS}
+    problems = [f"{folder / name}: missing" for name in sorted(listed.keys() - present)]
+    problems += [f"{folder / name}: not in {SUMS}" for name in sorted(present - listed.keys())]
+    for name in sorted(listed.keys() & present):
+        if sha256_file(folder / name) != listed[name]:
+            problems.append(f"{folder / name}: differs from its checksum")
+    return problems
+
+
+def _check_ledger(name: str, folder: Path, layout: Layout) -> list[str]:
+    ledger = pl.read_parquet(folder / "ledger.parquet")
+    index = pl.read_parquet(folder / "index.parquet")
+    stats = read_json(folder / "stats.json")
+    problems = [f"{folder / 'ledger.parquet'}: {fault}" for fault in faults(ledger)]
+    records = count_raw(layout.raw(name)) if layout.raw(name).exists() else None
+    if records is not None and records != ledger.height:
+        problems.append(f"{records} raw records came in, the ledger has {ledger.height}")
+    if stats["verdicts"] != counts(ledger) or sum(stats["verdicts"].values()) != ledger.height:
+        problems.append(f"{folder / 'stats.json'}: verdict counts do not add up to the ledger's {ledger.height} records")
+    kept = ledger.filter(pl.col("verdict") == "kept").select("key", "label", "split").sort("key")
+    if not kept.equals(index.select("key", "label", "split").sort("key")):
+        problems.append(f"{folder / 'index.parquet'}: its images are not the kept records of the ledger")
+    straddling = index.group_by("cluster").agg(pl.col("split").n_unique()).filter(pl.col("split") > 1)
+    if straddling.height:
+        problems.append(f"{straddling.height} clusters of copies lie in two splits")
+    return problems
+
+
+def _check_shards(folder: Path) -> list[str]:
+    index = pl.read_parquet(folder / "index.parquet")
+    classes = read_json(folder / "classes.json")
+    if dict(index.schema) != {name: kind() for name, kind in INDEX_SCHEMA.items()}:
+        return [f"{folder / 'index.parquet'}: columns differ from the index's schema"]
+    problems = []
+    found = sorted(path.name for path in folder.glob("*.tar"))
+    if found != index["shard"].unique().sort().to_list():
+        problems.append(f"{folder}: shards on disk and in the index differ")
+    for shard in found:
+        rows = {row["key"]: row for row in index.filter(pl.col("shard") == shard).iter_rows(named=True)}
+        problems += _check_shard(folder, shard, rows, classes)
+    return problems
+
+
+def _check_shard(folder: Path, shard: str, rows: dict[str, dict[str, Any]], classes: list[str]) -> list[str]:
+    problems, seen = [], set()
+    with tarfile.open(folder / shard) as tar:
+        for member in tar:
+            key, suffix = member.name.split(".", 1)
+            row = rows.get(key)
+            if row is None:
+                problems.append(f"{folder / shard}: {member.name} is not in the index")
+            elif suffix in ("jpg", "png"):
+                seen.add(key)
+                extracted = tar.extractfile(member)
+                assert extracted is not None
+                if read_image(folder, shard, row["offset"], row["size"]) != extracted.read():
+                    problems.append(f"{folder / shard}: the index points beside {member.name}")
+            elif suffix == "cls":
+                extracted = tar.extractfile(member)
+                assert extracted is not None
+                if int(extracted.read()) != row["class"] or classes[row["class"]] != row["label"]:
+                    problems.append(f"{folder / shard}: {member.name} has another class than the index")
+    problems += [f"{folder / shard}: {key} is in the index, not in the shard" for key in sorted(rows.keys() - seen)]
+    return problems
+
+
+def _check_features(name: str, layout: Layout) -> list[str]:
+    folder = layout.features(name)
+    if not (folder / "source.json").exists():
+        return [f"{folder}: not embedded yet"]
+    from safetensors.numpy import load_file
+
+    about = read_json(folder / "source.json")
+    features_ND = load_file(folder / "features.safetensors")["features"]
+    problems = []
+    if about["domain_digest"] != domain_digest(layout.domain(name)):
+        problems.append(f"{folder}: made from other shards than those on disk")
+    if hashlib.sha256(features_ND.tobytes()).hexdigest() != about["features_digest"]:
+        problems.append(f"{folder / 'features.safetensors'}: differs from its digest")
+    if features_ND.shape[0] != pl.read_parquet(layout.domain(name) / "index.parquet").height:
+        problems.append(f"{folder / 'features.safetensors'}: other number of rows than the index")
+    return problems
+
+
+def _check_manifest(params: Params, layout: Layout) -> list[str]:
+    if not layout.manifest.exists():
+        return [f"{layout.manifest}: not collected yet"]
+    manifest = read_json(layout.manifest)
+    problems = []
+    roles = {name: domain["role"] for name, domain in manifest["domains"].items()}
+    if roles != dict(params.domains):
+        problems.append(f"{layout.manifest}: lists other domains or roles than {layout.params}")
+    for name, domain in manifest["domains"].items():
+        sums = layout.domain(name) / SUMS
+        if not sums.exists() or domain_digest(layout.domain(name)) != domain["digest"]:
+            problems.append(f"{layout.manifest}: {name} has another digest than {layout.domain(name)}")
+    return problems

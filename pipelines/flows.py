@@ -1,0 +1,134 @@
+"""The stages of the data side as Prefect flows: thin, each one run of `python -m pipelines <stage>`. Import after `server.connect`."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from pipelines import watched
+from pipelines.cards import Card, load_card
+from pipelines.collect import collect
+from pipelines.curate import Curated, curate
+from pipelines.embed import embed
+from pipelines.encoders import fit
+from pipelines.files import atomic_folder, read_json
+from pipelines.layout import Layout
+from pipelines.ledger import counts
+from pipelines.params import Params
+from pipelines.pictures import cluster_sheet, contact_sheet
+from pipelines.raw import RawSummary, count_raw, write_raw
+from pipelines.sources import Place, RawRecord, kind_of
+from pipelines.sources.transfer import TransferError
+
+RETRIES = 4
+
+
+def download_flow(domain: str, params: Params, layout: Layout) -> str:
+    """Fetch the raw records of a domain into `raw/<domain>/`."""
+    card = load_card(layout.card(domain))
+    kind = kind_of(card, str(layout.card(domain)))
+    place = Place(layout.root / params.sources_folder, layout.state / "downloads" / domain)
+
+    def fetch() -> RawSummary:
+        progress = watched.Progress(f"download {domain}", 0)
+        with atomic_folder(layout.raw(domain)) as target:
+            return write_raw(_counted(kind.records(card.source, place), progress), target, _about(card))
+
+    def body() -> str:
+        summary = watched.run_task("fetch", fetch, retries=RETRIES, retry_on=TransferError)
+        line = f"{summary.records} raw records, {summary.bytes / 1e6:.1f} MB"
+        watched.show_markdown(watched.artifact_key("download", domain), f"**{card.title}**: {line}", "What was fetched")
+        return line
+
+    return watched.run_flow("download", domain, body)
+
+
+def _about(card: Card) -> dict[str, str]:
+    return {"kind": card.source.kind, "locator": card.source.locator.rsplit("@", 1)[-1], "checksum": card.source.checksum or ""}
+
+
+def _counted(records: Iterator[RawRecord], progress: watched.Progress) -> Iterator[RawRecord]:
+    for record in records:
+        yield record
+        progress.add(1)
+
+
+def curate_flow(domain: str, params: Params, layout: Layout) -> str:
+    """Examine, deduplicate, balance, split and shard a domain into `collections/<domain>/`."""
+    card = load_card(layout.card(domain))
+
+    def body() -> str:
+        batches = watched.Batches(domain, count_raw(layout.raw(domain)))
+        with atomic_folder(layout.domain(domain)) as target:
+            curated = curate(card, layout, target, params.curation, batches)
+        _show_domain(card, curated, layout)
+        found = ", ".join(f"{count} {verdict}" for verdict, count in counts(curated.ledger).items() if count)
+        return f"{curated.stats['records']} records: {found}; {curated.stats['classes']} classes"
+
+    return watched.run_flow("curate", domain, body)
+
+
+def _show_domain(card: Card, curated: Curated, layout: Layout) -> None:
+    stats = curated.stats
+    verdicts = [{"verdict": verdict, "records": count} for verdict, count in stats["verdicts"].items()]
+    watched.show_table(watched.artifact_key("verdicts", card.id), verdicts, f"Verdicts of {card.id}")
+    splits = ", ".join(f"{name} {part['images']} images of {part['classes']} classes" for name, part in stats["splits"].items())
+    parts = [
+        f"# {card.title}",
+        f"{stats['kept']} of {stats['records']} records kept in {stats['classes']} classes. Split by {stats['split_by']}: {splits}.",
+        f"![contact sheet]({contact_sheet(layout, card.id)})",
+    ]
+    clusters = cluster_sheet(layout, card.id)
+    parts.append(f"## Copies set aside\n\n![clusters]({clusters})" if clusters else "No copies were found.")
+    watched.show_markdown(watched.artifact_key("domain", card.id), "\n\n".join(parts), f"What became of {card.id}")
+    watched.show_report_link(layout)
+
+
+def encoder_flow(layout: Layout) -> str:
+    """Fit the frozen encoder on its procedural reference set and write it."""
+
+    def body() -> str:
+        encoder = watched.run_task("fit", fit)
+        encoder.save(layout.encoder)
+        return f"encoder of {encoder.dimensions} dimensions, digest {encoder.digest[:12]}"
+
+    return watched.run_flow("encoder", "", body)
+
+
+def embed_flow(domain: str, layout: Layout) -> str:
+    """Cache the features of a domain in `features/<domain>/`."""
+
+    def body() -> str:
+        progress = watched.Progress(f"embed {domain}", int(read_json(layout.domain(domain) / "stats.json")["kept"]))
+        with atomic_folder(layout.features(domain)) as target:
+            images = watched.run_task("embed", partial(embed, domain, layout, target, progress.add))
+        progress.close()
+        return f"features of {images} images"
+
+    return watched.run_flow("embed", domain, body)
+
+
+def collect_flow(params: Params, layout: Layout) -> str:
+    """Write the manifest of the collection and the overlap between its domains."""
+
+    def body() -> str:
+        manifest = watched.run_task("collect", partial(collect, params, layout))
+        rows = [
+            {"domain": name, "role": d["role"], "images": d["images"], "classes": d["classes"], "licence": d["licence"]}
+            for name, d in manifest["domains"].items()
+        ]
+        watched.show_table("collection", rows, "The domains of the collection")
+        images = sum(row["images"] for row in rows)
+        return f"{len(rows)} domains, {images} images, {len(manifest['exclusions'])} exclusions between domains"
+
+    return watched.run_flow("collect", "", body)
+
+
+def outputs(stage: str, domain: str, layout: Layout) -> list[Path]:
+    """What a stage of the data side leaves on disk."""
+    return {
+        "download": [layout.raw(domain)],
+        "curate": [layout.domain(domain)],
+        "encoder": [layout.encoder],
+        "embed": [layout.features(domain)],
+        "collect": [layout.manifest, layout.overlap],
+    }[stage]

@@ -1,0 +1,130 @@
+"""Commands beside the stages: list, check, prune, preset."""
+
+import argparse
+import shutil
+from pathlib import Path
+
+import yaml
+
+from pipelines.cards import load_card
+from pipelines.check import check
+from pipelines.files import read_json, write_text
+from pipelines.layout import Layout
+from pipelines.params import Params, load_params
+from pipelines.settings import read_yaml, validate
+
+
+def run(arguments: argparse.Namespace, layout: Layout) -> int:
+    """Carry out one of these commands; returns the exit status."""
+    if arguments.command == "preset":
+        return use_preset(arguments.name, arguments.folder, layout)
+    params = load_params(layout.params)
+    if arguments.command == "list":
+        print(listing(params, layout))
+        return 0
+    if arguments.command == "prune":
+        return prune(params, layout, dry_run=arguments.dry_run)
+    return _report_check(params, layout)
+
+
+def listing(params: Params, layout: Layout) -> str:
+    """A table of the listed domains."""
+    rows = [("domain", "role", "state", "records", "kept", "classes", "licence")]
+    for name, role in params.domains.items():
+        card = load_card(layout.card(name))
+        stats_file = layout.domain(name) / "stats.json"
+        stats = read_json(stats_file) if stats_file.exists() else {}
+        counts = [str(stats.get(field, "-")) for field in ("records", "kept", "classes")]
+        rows.append((name, role, state(name, layout), *counts, card.licence))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def state(domain: str, layout: Layout) -> str:
+    """How far a domain has come: card, downloaded, curated, embedded or collected."""
+    collected = layout.manifest.exists() and domain in read_json(layout.manifest)["domains"]
+    steps = [
+        ("collected", collected and (layout.features(domain) / "source.json").exists()),
+        ("embedded", (layout.features(domain) / "source.json").exists()),
+        ("curated", (layout.domain(domain) / "stats.json").exists()),
+        ("downloaded", (layout.raw(domain) / "source.json").exists()),
+    ]
+    return next((name for name, reached in steps if reached), "card")
+
+
+def prune(params: Params, layout: Layout, *, dry_run: bool) -> int:
+    """Remove folders, stage records and lock entries of domains that are no longer listed."""
+    folders = [layout.raw(""), layout.cards, layout.root / "features", layout.state / "downloads"]
+    doomed = [
+        path
+        for folder in folders
+        if folder.is_dir()
+        for path in sorted(folder.iterdir())
+        if path.is_dir() and path.name not in params.domains and not path.name.startswith(".")
+    ]
+    doomed += [
+        path
+        for path in sorted((layout.state / "stages").glob("*@*.json"))
+        if path.stem.partition("@")[2] not in params.domains
+    ]
+    stale = _stale_lock_entries(params, layout)
+    for path in doomed:
+        print(f"{'would remove' if dry_run else 'removed'} {path}")
+        if not dry_run:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for entry in stale:
+        print(f"{'would remove' if dry_run else 'removed'} {entry} from dvc.lock")
+    if stale and not dry_run:
+        _drop_lock_entries(stale, layout)
+    if not doomed and not stale:
+        print("nothing to prune: everything on disk belongs to a listed domain")
+    return 0
+
+
+def _stale_lock_entries(params: Params, layout: Layout) -> list[str]:
+    lock = layout.root / "dvc.lock"
+    if not lock.exists():
+        return []
+    stages = read_yaml(lock).get("stages", {})
+    return [name for name in stages if "@" in name and name.partition("@")[2] not in params.domains]
+
+
+def _drop_lock_entries(stale: list[str], layout: Layout) -> None:
+    lock = layout.root / "dvc.lock"
+    content = read_yaml(lock)
+    for name in stale:
+        del content["stages"][name]
+    write_text(lock, yaml.safe_dump(content, sort_keys=False))
+
+
+def use_preset(name: str, folder: str | None, layout: Layout) -> int:
+    """Put a preset in the place of params.yaml; comments are kept, the former file stays as params.yaml.bak."""
+    presets = layout.root / "presets"
+    source = presets / f"{name}.yaml"
+    if not source.exists():
+        known = ", ".join(sorted(path.stem for path in presets.glob("*.yaml")))
+        raise ValueError(f"{source}: no such preset; there are {known}")
+    text = source.read_text(encoding="utf-8")
+    if folder is not None:
+        if not Path(folder).is_dir():
+            raise ValueError(f"--folder {folder}: no such folder; name the one that holds the cards' files")
+        lines = [line for line in text.splitlines() if not line.startswith("sources_folder:")]
+        text = "\n".join([*lines, f"sources_folder: {yaml.safe_dump(folder).splitlines()[0]}"]) + "\n"
+    validate(Params, yaml.safe_load(text), str(source))
+    if layout.params.exists():
+        write_text(layout.params.with_name("params.yaml.bak"), layout.params.read_text(encoding="utf-8"))
+    write_text(layout.params, text)
+    print(f"{layout.params} now follows {source}; the former one is kept as params.yaml.bak. Next: dvc repro")
+    return 0
+
+
+def _report_check(params: Params, layout: Layout) -> int:
+    bad = 0
+    for subject, problems in check(params, layout):
+        for problem in problems:
+            print(f"BAD   {subject}: {problem}")
+        if not problems:
+            print(f"ok    {subject}")
+        bad += len(problems)
+    print(f"{bad} problems; `dvc repro` makes again what is damaged" if bad else "all is as the ledgers say")
+    return 1 if bad else 0

@@ -1,0 +1,149 @@
+"""How a stage shows itself in Prefect: names, tags, batches as tasks, progress, artifacts. Import after `server.connect`."""
+
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import polars as pl
+from prefect import Flow, Task, tags
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+from prefect.cache_policies import NO_CACHE
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from pipelines.layout import Layout
+
+Result = TypeVar("Result")
+WORKERS = max(1, min(8, os.cpu_count() or 1))
+AHEAD = WORKERS + 1  # batches in flight; bounds memory whatever the domain's size
+
+
+def run_flow(stage: str, subject: str, function: Callable[[], Result]) -> Result:
+    """Run `function` as one flow run named `<stage> <subject>` and tagged with both. Its exceptions pass through."""
+    name = f"{stage} {subject}".strip()
+    flow: Flow[[], Result] = Flow(
+        function,
+        name=stage,
+        flow_run_name=name,
+        task_runner=ThreadPoolTaskRunner(max_workers=WORKERS),
+        persist_result=False,
+        validate_parameters=False,
+    )
+    with tags(*{stage, subject or stage}):
+        return flow()
+
+
+def run_task(name: str, function: Callable[[], Result], retries: int = 0, retry_on: type[Exception] | None = None) -> Result:
+    """Run `function` as one task; with `retry_on`, exceptions of that class are tried again after 1, 2, 4, ... seconds."""
+    task: Task[[], Result] = Task(
+        function,
+        name=name,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+        retries=retries,
+        retry_delay_seconds=[2.0**attempt for attempt in range(retries)] or None,
+        retry_condition_fn=(lambda _task, _run, state: _failed_with(state, retry_on)) if retry_on else None,
+    )
+    return task()
+
+
+def _failed_with(state: Any, kind: type[Exception] | None) -> bool:
+    error = state.result(raise_on_failure=False)
+    return kind is not None and isinstance(error, kind)
+
+
+class Batches:
+    """The MapBatches of a flow: each batch a task in the flow's pool, with progress on the terminal and in the UI."""
+
+    def __init__(self, subject: str, images: int) -> None:
+        self._subject = subject
+        self._images = images
+
+    def __call__(self, name: str, function: Callable[..., Any], batches: Iterable[pl.DataFrame]) -> Iterator[Any]:
+        """Results in order; at most AHEAD batches are in memory at a time."""
+        task: Task[[pl.DataFrame], Any] = Task(
+            function, name=name, cache_policy=NO_CACHE, persist_result=False, cache_result_in_memory=False
+        )
+        progress = Progress(f"{name} {self._subject}", self._images)
+        waiting: deque[tuple[Any, int]] = deque()
+        for batch in batches:
+            waiting.append((task.submit(batch), batch.height))
+            if len(waiting) >= AHEAD:
+                yield _next_result(waiting, progress)
+        while waiting:
+            yield _next_result(waiting, progress)
+        progress.close()
+
+
+def _next_result(waiting: deque[tuple[Any, int]], progress: "Progress") -> Any:
+    future, images = waiting.popleft()
+    result = future.result()
+    progress.add(images)
+    return result
+
+
+class Progress:
+    """Progress of a stage: a line on the terminal that is rewritten, and an artifact in the UI at most every few seconds."""
+
+    def __init__(self, what: str, total: int, unit: str = "images", every: float = 3.0) -> None:
+        self._what, self._total, self._unit, self._every = what, max(1, total), unit, every
+        self._done, self._shown, self._begun = 0, time.monotonic(), time.monotonic()
+        self._artifact: Any = None
+
+    def add(self, amount: int, note: str = "") -> None:
+        """Count `amount` more as done."""
+        self._done += amount
+        now = time.monotonic()
+        if sys.stderr.isatty():
+            print(f"\r  {self._line()} {note}\x1b[K", end="", file=sys.stderr, flush=True)
+        if now - self._shown < self._every:
+            return
+        self._shown = now
+        if not sys.stderr.isatty():
+            print(f"  {self._line()} {note}", file=sys.stderr, flush=True)
+        percent = min(100.0, 100.0 * self._done / self._total)
+        if self._artifact is None:
+            self._artifact = create_progress_artifact(percent, key=artifact_key(self._what), description=self._what)
+        else:
+            update_progress_artifact(self._artifact, percent)
+
+    def close(self) -> None:
+        """Say that nothing more comes."""
+        if sys.stderr.isatty():
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        if self._artifact is not None:
+            update_progress_artifact(self._artifact, 100.0)
+
+    def _line(self) -> str:
+        rate = self._done / max(1e-9, time.monotonic() - self._begun)
+        left = max(0, self._total - self._done) / max(1e-9, rate)
+        return f"{self._what}: {self._done}/{self._total} {self._unit}, {rate:.0f}/s, {left:.0f} s left"
+
+
+def artifact_key(*words: str) -> str:
+    """A key as Prefect wants it: a-z, 0-9 and dashes."""
+    return "-".join("".join(c if c.isalnum() else "-" for c in word.lower()) for word in words).strip("-")
+
+
+def show_table(key: str, rows: Sequence[dict[str, Any]], description: str) -> None:
+    """A table artifact."""
+    create_table_artifact(list(rows), key=key, description=description)
+
+
+def show_markdown(key: str, text: str, description: str) -> None:
+    """A markdown artifact; pictures in it are data URIs."""
+    create_markdown_artifact(text, key=key, description=description)
+
+
+def show_report_link(layout: Layout) -> None:
+    """A link to the report on this machine."""
+    page = (layout.reports / "index.html").absolute()
+    create_link_artifact(page.as_uri(), link_text=str(page.name), key="report", description="The report")

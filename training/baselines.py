@@ -1,0 +1,58 @@
+"""Baselines without training: nearest class mean, ridge regression and k nearest neighbours, batched over episodes.
+
+They are also the learner's read-outs. Shapes: support_BSD, query_BQD float; label_BS int64 in 0 to W-1; all return scores_BQW, larger is likelier.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+RIDGE = 0.3  # regularisation as a share of the supports' mean squared distance from their mean; chosen on train domains, see docs/learner.md
+NEIGHBOURS = 3
+
+
+def class_means(support_BSD: Tensor, label_BS: Tensor, n_way: int) -> Tensor:
+    """Means of each class's supports, [B, W, D]."""
+    member_BSW = one_hot(label_BS, n_way).to(support_BSD.dtype)
+    return member_BSW.mT @ support_BSD / member_BSW.sum(dim=1).unsqueeze(-1).clamp(min=1.0)
+
+
+def class_mean(support_BSD: Tensor, label_BS: Tensor, query_BQD: Tensor, n_way: int) -> Tensor:
+    """Minus the squared Euclidean distance to each class mean (prototypical networks, Snell et al. 2017, arXiv 1703.05175)."""
+    mean_BWD = class_means(support_BSD, label_BS, n_way)
+    cross_BQW = query_BQD @ mean_BWD.mT
+    return 2 * cross_BQW - mean_BWD.square().sum(-1).unsqueeze(1) - query_BQD.square().sum(-1, keepdim=True)
+
+
+def ridge(
+    support_BSD: Tensor, label_BS: Tensor, query_BQD: Tensor, n_way: int, strength: float | Tensor = RIDGE
+) -> Tensor:
+    """Ridge regression of each episode onto one-hot labels, with an intercept, in closed form (Bertinetto et al. 2019, arXiv 1805.08136).
+
+    Solved in its kernel form, S x S. `strength` times the mean squared distance of the supports from their mean is the regularisation, so that
+    a change of the features' scale changes nothing.
+    """
+    target_BSW = one_hot(label_BS, n_way).to(support_BSD.dtype)
+    target_mean_B1W = target_BSW.mean(dim=1, keepdim=True)
+    centre_B1D = support_BSD.mean(dim=1, keepdim=True)
+    support_BSD, query_BQD = support_BSD - centre_B1D, query_BQD - centre_B1D
+    kernel_BSS = support_BSD @ support_BSD.mT
+    scale_B11 = kernel_BSS.diagonal(dim1=1, dim2=2).mean(dim=1).view(-1, 1, 1).clamp(min=1e-8)
+    regular_BSS = kernel_BSS + strength * scale_B11 * torch.eye(kernel_BSS.shape[1], dtype=kernel_BSS.dtype)
+    factor_BSS = torch.linalg.cholesky(regular_BSS)
+    dual_BSW = torch.cholesky_solve(target_BSW - target_mean_B1W, factor_BSS)
+    return query_BQD @ support_BSD.mT @ dual_BSW + target_mean_B1W
+
+
+def knn(support_BSD: Tensor, label_BS: Tensor, query_BQD: Tensor, n_way: int, neighbours: int = NEIGHBOURS) -> Tensor:
+    """Votes of the nearest supports, as many as there are shots but at most `neighbours`; ties go to the class with the nearer voters."""
+    distance_BQS = torch.cdist(query_BQD, support_BSD)
+    nearest = distance_BQS.topk(min(neighbours, max(1, label_BS.shape[1] // n_way)), dim=2, largest=False)
+    voter_BQK = label_BS.unsqueeze(1).expand(-1, query_BQD.shape[1], -1).gather(2, nearest.indices)
+    nearness_BQK = 1.0 / (1.0 + nearest.values)  # at most 1: it orders ties and never outweighs a vote
+    vote_BQKW = one_hot(voter_BQK, n_way).to(query_BQD.dtype)
+    tie_BQW = (vote_BQKW * nearness_BQK.unsqueeze(-1)).sum(2) / (1.0 + nearest.values.shape[-1])
+    return vote_BQKW.sum(2) + tie_BQW
+
+
+BASELINES = {"class_mean": class_mean, "ridge": ridge, "knn": knn}

@@ -1,0 +1,223 @@
+"""Meta-training of the in-context learner on the train domains (GEOM, arXiv 2507.05019), optionally from a prior and with synthetic tasks."""
+
+import csv
+import io
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from pipelines.files import write_text
+from pipelines.params import Training
+from training.collection import DomainTensors
+from training.episodes import Episodes, EpisodeSampler, evaluation_episodes, generator_for
+from training.evaluate import episode_accuracies
+from training.learner import Learner, Shape
+from training.synthetic import Batch, rotation, synthetic_batch
+
+COLUMNS = ("step", "loss", "accuracy", "validation_accuracy", "learning_rate", "seconds")
+LOG_ROWS = 60
+VALIDATIONS = 6
+VALIDATION_EPISODES = 60
+WEIGHT_DECAY = 0.01
+CLIP = 1.0
+Row = Mapping[str, float | int | None]
+Progress = Callable[[int, int, Row], None]  # step, steps, row of the log
+Validation = Sequence[tuple[Tensor, Episodes]]
+Draw = Callable[[int], Batch]
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Numbers that keep the random streams of one seed apart."""
+
+    weights: int = 1
+    rotations: int = 2
+    synthetic: int = 3
+    episodes: int = 4
+
+
+STREAMS = Streams()
+
+
+def shape_of(settings: Training, dimensions: int) -> Shape:
+    """The learner that these settings ask for."""
+    return Shape(dimensions, settings.n_way, settings.width, settings.layers, settings.heads, settings.readout)
+
+
+def validation_episodes(domains: Sequence[DomainTensors], settings: Training) -> Validation:
+    """Episodes of the train domains' validation images; domains whose validation split is too small for any are passed over."""
+    found = []
+    for number, domain in enumerate(domains):
+        part = domain.in_splits("validation")
+        try:
+            drawn = evaluation_episodes(
+                part, settings.n_way, settings.max_shot, settings.n_query, VALIDATION_EPISODES, settings.seed + number
+            )
+        except ValueError:
+            continue
+        found.append((part.features_ND, drawn))
+    return found
+
+
+def pretrain(settings: Training, dimensions: int, *, progress: Progress | None = None, log_path: Path | None = None) -> Learner:
+    """A learner trained on synthetic tasks alone for `pretrain_steps`: independent of every domain, so one serves all collections."""
+    learner = Learner(shape_of(settings, dimensions), generator_for(settings.seed, STREAMS.weights))
+    drawer = synthetic_draws(settings, dimensions, settings.batch, settings.seed + 1)
+    return fit(learner, drawer, settings, steps=settings.pretrain_steps, progress=progress, log_path=log_path)
+
+
+def train(
+    domains: Sequence[DomainTensors],
+    settings: Training,
+    *,
+    steps: int,
+    seed: int,
+    prior: Learner | None = None,
+    progress: Progress | None = None,
+    log_path: Path | None = None,
+    validation: Validation = (),
+) -> Learner:
+    """Train a learner on the `train` split of these domains; the same weights for the same arguments and number of threads.
+
+    Starts from `prior` where given, which stays as it is. Raises ValueError (one line) if a domain is too small, or the prior of another shape.
+    """
+    parts = [domain.in_splits("train") for domain in domains]
+    sampler = EpisodeSampler(
+        parts, settings.n_way, settings.min_shot, settings.max_shot, settings.n_query, batch=settings.batch, seed=seed
+    )
+    shape = shape_of(settings, parts[0].dimensions)
+    learner = Learner(shape, generator_for(seed, STREAMS.weights))
+    if prior is not None:
+        if prior.shape != shape:
+            raise ValueError(f"the prior is a learner of {prior.shape}, expected {shape}; make it again")
+        learner.load_state_dict(prior.state_dict())
+    drawer = mixed_draws(sampler, settings, seed)
+    return fit(learner, drawer, settings, steps=steps, progress=progress, log_path=log_path, validation=validation)
+
+
+def synthetic_draws(settings: Training, dimensions: int, batch: int, seed: int) -> Draw:
+    """Synthetic batches as a function of the step."""
+
+    def at(step: int) -> Batch:
+        generator = generator_for(seed, STREAMS.synthetic, step)
+        n_shot = int(torch.randint(settings.min_shot, settings.max_shot + 1, (1,), generator=generator))
+        return synthetic_batch(batch, dimensions, settings.n_way, n_shot, settings.n_query, generator)
+
+    return at
+
+
+def mixed_draws(sampler: EpisodeSampler, settings: Training, seed: int) -> Draw:
+    """Batches of the domains' episodes, rotated; the share `synthetic_share` of the steps is synthetic instead."""
+    dimensions = sampler.features_ND.shape[1]
+    synthetic = synthetic_draws(settings, dimensions, settings.batch, seed)
+
+    def at(step: int) -> Batch:
+        generator = generator_for(seed, STREAMS.rotations, step)
+        if float(torch.rand((), generator=generator)) < settings.synthetic_share:
+            return synthetic(step)
+        episodes = sampler(step)
+        support_BSD, query_BQD = sampler.features_ND[episodes.support_BS], sampler.features_ND[episodes.query_BQ]
+        if settings.rotate:
+            # one orthogonal matrix a step (its QR is dear), turned into another one for each episode by random signs
+            turn_DD = rotation(dimensions, generator)
+            sign_B1D = torch.randint(2, (len(episodes), 1, dimensions), generator=generator).float() * 2 - 1
+            support_BSD, query_BQD = (support_BSD * sign_B1D) @ turn_DD, (query_BQD * sign_B1D) @ turn_DD
+        labels = episodes.support_label_BS, episodes.query_label_BQ
+        return Batch(support_BSD, labels[0], query_BQD, labels[1], episodes.weight_BQ, episodes.n_way)
+
+    return at
+
+
+def learning_rate_at(step: int, steps: int, warmup: int, peak: float) -> float:
+    """Linear warm-up, then a half cosine to zero. Warm-up takes at most a third of the steps."""
+    warmup = min(warmup, steps // 3)
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+
+def fit(
+    learner: Learner,
+    draw_batch: Draw,
+    settings: Training,
+    *,
+    steps: int,
+    progress: Progress | None = None,
+    log_path: Path | None = None,
+    validation: Validation = (),
+) -> Learner:
+    """The loop: AdamW, warm-up, cosine, gradients clipped to norm 1. Returns the same learner, in evaluation mode.
+
+    Raises ValueError (one line) if the loss stops being a finite number.
+    """
+    optimiser = torch.optim.AdamW(learner.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY)
+    rows: list[dict[str, float | int | None]] = []
+    recent: list[tuple[float, float]] = []
+    log_every, validate_every = max(1, steps // LOG_ROWS), max(1, steps // VALIDATIONS)
+    started = time.monotonic()
+    learner.train()
+    for step in range(steps):
+        rate = learning_rate_at(step, steps, settings.warmup, settings.learning_rate)
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        recent.append(take_step(learner, optimiser, draw_batch(step)))
+        last = step + 1 == steps
+        if not math.isfinite(recent[-1][0]):
+            raise ValueError(f"training: the loss is not a finite number at step {step + 1}; lower training.learning_rate")
+        if (step + 1) % log_every == 0 or last:
+            due = last or (step + 1) % validate_every < log_every
+            row: dict[str, float | int | None] = {
+                "step": step + 1,
+                "loss": sum(loss for loss, _ in recent) / len(recent),
+                "accuracy": sum(accuracy for _, accuracy in recent) / len(recent),
+                "validation_accuracy": validate(learner, validation) if due else None,
+                "learning_rate": rate,
+                "seconds": time.monotonic() - started,
+            }
+            rows.append(row)
+            recent.clear()
+            if progress:
+                progress(step + 1, steps, row)
+    if log_path:
+        write_text(log_path, as_csv(rows))
+    return learner.eval()
+
+
+def take_step(learner: Learner, optimiser: torch.optim.Optimizer, batch: Batch) -> tuple[float, float]:
+    """One update; returns the batch's loss (nats) and accuracy before it."""
+    scores_BQW = learner(batch.support_BSD, batch.support_label_BS, batch.query_BQD, batch.n_way)
+    losses_BQ = cross_entropy(scores_BQW.transpose(1, 2), batch.query_label_BQ, reduction="none")
+    total = batch.weight_BQ.sum()
+    loss = (losses_BQ * batch.weight_BQ).sum() / total
+    optimiser.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(learner.parameters(), CLIP)
+    optimiser.step()
+    right = ((scores_BQW.argmax(-1) == batch.query_label_BQ) * batch.weight_BQ).sum() / total
+    return float(loss.detach()), float(right)
+
+
+def validate(learner: Learner, validation: Validation) -> float | None:
+    """Mean accuracy over the validation episodes of each domain, or None where there are none."""
+    if not validation:
+        return None
+    learner.eval()
+    means = [float(episode_accuracies(learner, features_ND, episodes).mean()) for features_ND, episodes in validation]
+    learner.train()
+    return sum(means) / len(means)
+
+
+def as_csv(rows: Sequence[Row]) -> str:
+    """The training log as text; a value that was not measured is empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: "" if (v := row[name]) is None else v if isinstance(v, int) else f"{v:.6g}" for name in COLUMNS})
+    return text.getvalue()
