@@ -43,7 +43,8 @@ def check_domain(name: str, layout: Layout) -> list[str]:
 
 
 def _check_sums(folder: Path) -> list[str]:
-    listed = dict(reversed(line.split("  ", 1)) for line in (folder / SUMS).read_text(encoding="utf-8").splitlines())
+    lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
+    listed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     present = {path.name for path in folder.iterdir() if path.name != SUMS}
     problems = [f"{folder / name}: missing" for name in sorted(listed.keys() - present)]
     problems += [f"{folder / name}: not in {SUMS}" for name in sorted(present - listed.keys())]

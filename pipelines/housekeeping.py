@@ -29,13 +29,13 @@ def run(arguments: argparse.Namespace, layout: Layout) -> int:
 
 def listing(params: Params, layout: Layout) -> str:
     """A table of the listed domains."""
-    rows = [("domain", "role", "state", "records", "kept", "classes", "licence")]
+    rows = [["domain", "role", "state", "records", "kept", "classes", "licence"]]
     for name, role in params.domains.items():
         card = load_card(layout.card(name))
         stats_file = layout.domain(name) / "stats.json"
         stats = read_json(stats_file) if stats_file.exists() else {}
         counts = [str(stats.get(field, "-")) for field in ("records", "kept", "classes")]
-        rows.append((name, role, state(name, layout), *counts, card.licence))
+        rows.append([name, role, state(name, layout), *counts, card.licence])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
 

@@ -5,6 +5,8 @@ benchmarking of perceptual image hash functions", 2010). Zero stands in for the 
 picture follows from the same numbers.
 """
 
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,6 +17,7 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 Floats = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.uint64]
 Bytes = npt.NDArray[np.uint8]
+Kind = TypeVar("Kind", bound=np.generic)
 
 # Name of each symmetry of the square -> (transpose first, then flip rows, then flip columns).
 TURNS: dict[str, tuple[bool, bool, bool]] = {
@@ -67,7 +70,7 @@ def turn_spectra(spectra_NFF: Floats, turn: str) -> Floats:
     return turned
 
 
-def turn_thumbs(thumbs_NHWC: npt.NDArray[np.generic], turn: str) -> npt.NDArray[np.generic]:
+def turn_thumbs(thumbs_NHWC: npt.NDArray[Kind], turn: str) -> npt.NDArray[Kind]:
     """Thumbnails [N, H, W, ...] after `turn`."""
     transpose, rows, columns = TURNS[turn]
     turned = thumbs_NHWC.swapaxes(1, 2) if transpose else thumbs_NHWC

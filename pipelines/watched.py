@@ -29,11 +29,12 @@ AHEAD = WORKERS + 1  # batches in flight; bounds memory whatever the domain's si
 def run_flow(stage: str, subject: str, function: Callable[[], Result]) -> Result:
     """Run `function` as one flow run named `<stage> <subject>` and tagged with both. Its exceptions pass through."""
     name = f"{stage} {subject}".strip()
+    runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=WORKERS)
     flow: Flow[[], Result] = Flow(
         function,
         name=stage,
         flow_run_name=name,
-        task_runner=ThreadPoolTaskRunner(max_workers=WORKERS),
+        task_runner=runner,
         persist_result=False,
         validate_parameters=False,
     )

@@ -24,9 +24,7 @@ def class_mean(support_BSD: Tensor, label_BS: Tensor, query_BQD: Tensor, n_way: 
     return 2 * cross_BQW - mean_BWD.square().sum(-1).unsqueeze(1) - query_BQD.square().sum(-1, keepdim=True)
 
 
-def ridge(
-    support_BSD: Tensor, label_BS: Tensor, query_BQD: Tensor, n_way: int, strength: float | Tensor = RIDGE
-) -> Tensor:
+def ridge(support_BSD: Tensor, label_BS: Tensor, query_BQD: Tensor, n_way: int, strength: float | Tensor = RIDGE) -> Tensor:
     """Ridge regression of each episode onto one-hot labels, with an intercept, in closed form (Bertinetto et al. 2019, arXiv 1805.08136).
 
     Solved in its kernel form, S x S. `strength` times the mean squared distance of the supports from their mean is the regularisation, so that

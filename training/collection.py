@@ -47,9 +47,7 @@ class DomainTensors:
         """The images where `keep_N` (bool) is true; class numbers stay."""
         rows = keep_N.nonzero().squeeze(1)
         splits = tuple(self.split_N[row] for row in rows.tolist())
-        return DomainTensors(
-            self.name, self.features_ND[rows], self.class_N[rows], self.cluster_N[rows], splits, self.classes
-        )
+        return DomainTensors(self.name, self.features_ND[rows], self.class_N[rows], self.cluster_N[rows], splits, self.classes)
 
     def in_splits(self, *splits: str) -> "DomainTensors":
         """The images of these splits."""
@@ -77,7 +75,9 @@ def load_domain(layout: Layout, name: str, exclude_keys: Iterable[str] = ()) -> 
     if hashlib.sha256(features_ND.numpy().tobytes()).hexdigest() != source["features_digest"]:
         raise ValueError(f"{path}: differs from the digest in source.json beside it; run `dvc repro` to embed it again")
     if len(features_ND) != index.height or source["images"] != index.height:
-        raise ValueError(f"{path}: {len(features_ND)} features for the {index.height} images of domain {name!r}; embed it again")
+        raise ValueError(
+            f"{path}: {len(features_ND)} features for the {index.height} images of domain {name!r}; embed it again"
+        )
     classes = read_json(layout.domain(name) / "classes.json")
     domain = DomainTensors(
         name,

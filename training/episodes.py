@@ -90,7 +90,11 @@ def feasible_queries(domain: DomainTensors, pool: Pool, n_way: int, n_shot: int,
     sizes = pool.size_C.sort(descending=True).values.tolist()
     able = sum(size > n_shot for size in sizes)
     if able < n_way:
-        smallest = int(torch.where(pool.size_C > n_shot, torch.iinfo(torch.int64).max, pool.size_C).argmin()) if able < len(sizes) else -1
+        smallest = (
+            int(torch.where(pool.size_C > n_shot, torch.iinfo(torch.int64).max, pool.size_C).argmin())
+            if able < len(sizes)
+            else -1
+        )
         example = f" (class {domain.classes[smallest]!r} has {sizes[-1]})" if smallest >= 0 else ""
         raise ValueError(
             f"domain {domain.name!r}: {n_way}-way {n_shot}-shot episodes need {n_way} classes with {n_shot + 1} or more different images, "
@@ -98,10 +102,12 @@ def feasible_queries(domain: DomainTensors, pool: Pool, n_way: int, n_shot: int,
         )
     present = sum(size > 0 for size in sizes)
     needed = max(n_way, int(np.ceil((1 - MOST_LEFT_OUT) * present)))
-    return max(1, min(n_query, sizes[needed - 1] - n_shot))
+    return max(1, min(n_query, int(sizes[needed - 1]) - n_shot))
 
 
-def draw(pool: Pool, able_BC: Tensor, n_way: int, n_shot: int, queries_B: Tensor, n_query: int, generator: torch.Generator) -> Episodes:
+def draw(
+    pool: Pool, able_BC: Tensor, n_way: int, n_shot: int, queries_B: Tensor, n_query: int, generator: torch.Generator
+) -> Episodes:
     """Draw one episode for each row of `able_BC` (bool: classes that may take part), all at once."""
     episodes = len(able_BC)
     noise_BC = torch.rand(able_BC.shape, generator=generator).masked_fill(~able_BC, -1.0)

@@ -35,6 +35,12 @@ class Shape:
     readout: Readout
 
 
+Turn = tuple[Tensor, Tensor]
+METRIC_RATE = 1.0
+TEMPERATURE = 5.0
+OUT = 1.0
+
+
 class Block(nn.Module):
     """A pre-LN transformer block."""
 
@@ -53,7 +59,8 @@ class Block(nn.Module):
         query, key, value = parts.permute(2, 0, 3, 1, 4)
         mixed = scaled_dot_product_attention(query, key, value, attn_mask=visible_TT)
         token_BTE = token_BTE + self.out(mixed.transpose(1, 2).reshape(episodes, tokens, width))
-        return token_BTE + self.mlp(self.mlp_norm(token_BTE))
+        out_BTE: Tensor = token_BTE + self.mlp(self.mlp_norm(token_BTE))
+        return out_BTE
 
 
 def visibility(supports: int, queries: int) -> Tensor:
@@ -78,6 +85,7 @@ class Learner(nn.Module):
         self.blocks = nn.ModuleList(Block(shape.width, shape.heads) for _ in range(shape.layers))
         self.norm = nn.LayerNorm(shape.width)
         self.head = nn.Linear(shape.width, shape.max_way if shape.readout == "linear" else shape.dimensions)
+        self.metric = nn.Parameter(torch.zeros(shape.dimensions, shape.dimensions))
         self.log_temperature = nn.Parameter(torch.zeros(()))
         self.log_ridge = nn.Parameter(torch.zeros(()))
         self._initialise(generator or torch.Generator().manual_seed(0))
@@ -92,23 +100,32 @@ class Learner(nn.Module):
             if self.shape.readout != "linear":
                 self.head.weight.zero_()
 
-    def forward(self, support_BSD: Tensor, label_BS: Tensor, query_BQD: Tensor, n_way: int) -> Tensor:
+    def forward(self, support_BSD: Tensor, label_BS: Tensor, query_BQD: Tensor, n_way: int, turn: "Turn | None" = None) -> Tensor:
         """Scores [B, Q, W] of the queries. Raises ValueError for more ways than there are label codes."""
         if n_way > self.shape.max_way:
             raise ValueError(f"the learner knows {self.shape.max_way} label codes, found {n_way}-way episodes; train it with more ways")
-        support_BSD, query_BQD = centred(support_BSD, query_BQD)
-        out_BTX = self._read(support_BSD, label_BS, query_BQD)
+        support_BSD = support_BSD + METRIC_RATE * support_BSD @ self.metric
+        query_BQD = query_BQD + METRIC_RATE * query_BQD @ self.metric
+        a, b = centred(support_BSD, query_BQD)
+        if turn is not None:
+            sign, q = turn
+            a, b = (a * sign) @ q, (b * sign) @ q
+        out_BTX = self._read(a, b, label_BS)
         supports = support_BSD.shape[1]
         if self.shape.readout == "linear":
             scores_BQW: Tensor = out_BTX[:, supports:, :n_way]
             return scores_BQW
+        if turn is not None:
+            out_BTX = (out_BTX @ q.T) * sign
+        out_BTX = OUT * out_BTX
         support_BSD, query_BQD = support_BSD + out_BTX[:, :supports], query_BQD + out_BTX[:, supports:]
+        temperature = TEMPERATURE * (10 * self.log_temperature).exp()
         if self.shape.readout == "class_mean":
-            return 10 * self.log_temperature.exp() * class_mean(support_BSD, label_BS, query_BQD, n_way)
-        strength = RIDGE * self.log_ridge.exp()
-        return 10 * self.log_temperature.exp() * ridge(support_BSD, label_BS, query_BQD, n_way, strength)
+            return temperature * class_mean(support_BSD, label_BS, query_BQD, n_way)
+        strength = RIDGE * (10 * self.log_ridge).exp()
+        return temperature * ridge(support_BSD, label_BS, query_BQD, n_way, strength)
 
-    def _read(self, support_BSD: Tensor, label_BS: Tensor, query_BQD: Tensor) -> Tensor:
+    def _read(self, support_BSD: Tensor, query_BQD: Tensor, label_BS: Tensor) -> Tensor:
         """The transformer itself: supports and queries in, one vector a token out [B, T, D or W]."""
         episodes, supports = label_BS.shape
         queries = query_BQD.shape[1]

@@ -20,24 +20,25 @@ class Batch:
     query_label_BQ: Tensor
     weight_BQ: Tensor
     n_way: int
+    turn: tuple[Tensor, Tensor] | None = None
 
 
 def rotation(dimensions: int, generator: torch.Generator) -> Tensor:
     """A random orthogonal matrix [D, D], uniform over rotations and reflections (Mezzadri 2007, arXiv math-ph/0609050)."""
     q_DD, r_DD = torch.linalg.qr(torch.randn((dimensions, dimensions), generator=generator))
-    return q_DD * r_DD.diagonal().sign()
+    rotation_DD: Tensor = q_DD * r_DD.diagonal().sign()
+    return rotation_DD
 
 
 def spectrum(episodes: int, dimensions: int, low: float, high: float, generator: torch.Generator) -> Tensor:
     """Standard deviations [B, 1, 1, D] that fall off as k ** -a, a drawn from low to high, with the sum of squares 1."""
     exponent_B1 = low + (high - low) * torch.rand((episodes, 1), generator=generator)
     deviation_BD = torch.arange(1, dimensions + 1).float() ** -exponent_B1
-    return (deviation_BD / deviation_BD.norm(dim=1, keepdim=True)).view(episodes, 1, 1, dimensions)
+    unit_BD: Tensor = deviation_BD / deviation_BD.norm(dim=1, keepdim=True)
+    return unit_BD.view(episodes, 1, 1, dimensions)
 
 
-def synthetic_batch(
-    episodes: int, dimensions: int, n_way: int, n_shot: int, n_query: int, generator: torch.Generator
-) -> Batch:
+def synthetic_batch(episodes: int, dimensions: int, n_way: int, n_shot: int, n_query: int, generator: torch.Generator) -> Batch:
     """Draw Gaussian tasks; rows have unit length like those of images."""
     between_B11D = spectrum(episodes, dimensions, 0.1, 1.2, generator)
     within_B11D = spectrum(episodes, dimensions, 0.1, 1.2, generator)

@@ -123,13 +123,14 @@ def mixed_draws(sampler: EpisodeSampler, settings: Training, seed: int) -> Draw:
             return synthetic(step)
         episodes = sampler(step)
         support_BSD, query_BQD = sampler.features_ND[episodes.support_BS], sampler.features_ND[episodes.query_BQ]
+        turn = None
         if settings.rotate:
             # one orthogonal matrix a step (its QR is dear), turned into another one for each episode by random signs
             turn_DD = rotation(dimensions, generator)
             sign_B1D = torch.randint(2, (len(episodes), 1, dimensions), generator=generator).float() * 2 - 1
-            support_BSD, query_BQD = (support_BSD * sign_B1D) @ turn_DD, (query_BQD * sign_B1D) @ turn_DD
+            turn = (sign_B1D, turn_DD)
         labels = episodes.support_label_BS, episodes.query_label_BQ
-        return Batch(support_BSD, labels[0], query_BQD, labels[1], episodes.weight_BQ, episodes.n_way)
+        return Batch(support_BSD, labels[0], query_BQD, labels[1], episodes.weight_BQ, episodes.n_way, turn)
 
     return at
 
@@ -191,7 +192,7 @@ def fit(
 
 def take_step(learner: Learner, optimiser: torch.optim.Optimizer, batch: Batch) -> tuple[float, float]:
     """One update; returns the batch's loss (nats) and accuracy before it."""
-    scores_BQW = learner(batch.support_BSD, batch.support_label_BS, batch.query_BQD, batch.n_way)
+    scores_BQW = learner(batch.support_BSD, batch.support_label_BS, batch.query_BQD, batch.n_way, batch.turn)
     losses_BQ = cross_entropy(scores_BQW.transpose(1, 2), batch.query_label_BQ, reduction="none")
     total = batch.weight_BQ.sum()
     loss = (losses_BQ * batch.weight_BQ).sum() / total

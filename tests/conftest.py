@@ -1,0 +1,36 @@
+"""What all tests share: one real Prefect server on loopback for those that run flows, and small made domains."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipelines import server
+from pipelines.layout import Layout
+
+TEST_PORTS = range(14200, 14240)
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The API address of a server that lives as long as the session."""
+    layout = Layout(tmp_path_factory.mktemp("prefect"))
+    before = dict(os.environ)
+    os.environ.pop("PREFECT_API_URL", None)
+    server.quiet(layout)
+    api = server.start(layout, TEST_PORTS)
+    os.environ["PREFECT_API_URL"] = api
+    yield api
+    server.stop(layout)
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture
+def data_folder() -> Path:
+    """The folder of real image sets beside the project; tests that need it are skipped where it is absent."""
+    folder = Path(__file__).parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the real image sets are not beside this checkout")
+    return folder

@@ -1,0 +1,154 @@
+"""Raw records: what goes in comes out, in bounded pieces, the same bytes each time, and nothing half-written."""
+
+import errno
+import json
+from pathlib import Path
+
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines.files import atomic_folder
+from pipelines.raw import RawSummary, Sizes, count_raw, read_raw, write_raw
+from pipelines.sources import Planted, RawRecord
+
+ABOUT = {"kind": "archive", "locator": "https://user:hush@host/x.zip?token=whisper"}
+RECORDS = [
+    RawRecord("a", "cat", b"\x00one"),
+    RawRecord("b", "dog", b"", Planted("copy", "a")),
+    RawRecord("c", "cat", b"three", Planted("leak", "z", "digits")),
+]
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+record_lists = st.lists(
+    st.builds(RawRecord, texts, texts, st.binary(max_size=40), st.none() | st.builds(Planted, texts, st.none() | texts)),
+    min_size=1,
+    max_size=40,
+    unique_by=lambda record: record.source_id,
+)
+
+
+def folder_of(root: Path, name: str = "raw") -> Path:
+    folder = root / name
+    folder.mkdir()
+    return folder
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    records=record_lists,
+    sizes=st.builds(Sizes, st.integers(1, 10), st.integers(1, 100), st.integers(1, 300)),
+    batch=st.integers(1, 12),
+)
+def test_records_in_are_rows_out(
+    tmp_path_factory: pytest.TempPathFactory, records: list[RawRecord], sizes: Sizes, batch: int
+) -> None:
+    folder = tmp_path_factory.mktemp("raw")
+    steps: list[tuple[int, int]] = []
+    summary = write_raw(iter(records), folder, ABOUT, lambda *step: steps.append(step), sizes)
+    frames = list(read_raw(folder, batch))
+    assert [row for frame in frames for row in frame.iter_rows()] == [record[:3] for record in records]
+    assert all(0 < frame.height <= batch for frame in frames)
+    assert frames[0].schema == {"source_id": pl.String, "label": pl.String, "data": pl.Binary}
+    size = sum(len(record.data) for record in records)
+    assert summary[:3] == (len(records), size, 0)
+    assert steps[-1] == (len(records), size)
+    assert count_raw(folder) == len(records)
+    assert summary.files == len(list(folder.glob("records-*.parquet")))
+    planted = pl.read_parquet(folder / "planted.parquet")
+    assert planted.rows() == [(record.source_id, *record.planted) for record in records if record.planted]
+    assert planted.schema == {name: pl.String for name in ("source_id", "kind", "of", "domain")}
+
+
+def test_bounds_of_groups_and_files(tmp_path: Path) -> None:
+    records = [RawRecord(str(n), "x", bytes(100)) for n in range(50)]
+    folder = folder_of(tmp_path)
+    write_raw(iter(records), folder, ABOUT, sizes=Sizes(group_records=4, group_bytes=250, file_bytes=1000))
+    files = sorted(folder.glob("records-*.parquet"))
+    assert [path.name for path in files] == [f"records-{n:05d}.parquet" for n in range(5)]
+    for path in files:
+        metadata = pq.read_metadata(path)
+        assert [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)] == [2] * 5
+
+
+def test_a_polars_scan_reads_the_same(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path)
+    write_raw(iter(RECORDS), folder, ABOUT)
+    assert pl.read_parquet(folder / "records-*.parquet").rows() == [record[:3] for record in RECORDS]
+
+
+def test_same_source_same_bytes(tmp_path: Path) -> None:
+    folders = [folder_of(tmp_path, name) for name in ("one", "two")]
+    for folder in folders:
+        write_raw(iter(RECORDS), folder, ABOUT)
+    contents = [{path.name: path.read_bytes() for path in folder.iterdir()} for folder in folders]
+    assert contents[0] == contents[1]
+    assert set(contents[0]) == {"records-00000.parquet", "planted.parquet", "source.json"}
+
+
+def test_source_json(tmp_path: Path) -> None:
+    def source():  # type: ignore[no-untyped-def]
+        yield from RECORDS
+        return {"passed_over": 7, "checksum": "sha256:00"}
+
+    folder = folder_of(tmp_path)
+    summary = write_raw(source(), folder, ABOUT)
+    assert summary == RawSummary(3, 9, 7, 2, 1)
+    assert json.loads((folder / "source.json").read_text()) == {
+        "kind": "archive",
+        "locator": "https://host/x.zip",
+        "records": 3,
+        "bytes": 9,
+        "passed_over": 7,
+        "checksum": "sha256:00",
+    }
+
+
+def test_no_record(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"https://host/x\.zip: the source holds no record"):
+        write_raw(iter([]), folder_of(tmp_path), ABOUT)
+
+
+@pytest.mark.parametrize("apart", [1, 3000])
+def test_two_records_with_one_name(tmp_path: Path, apart: int) -> None:
+    records = [RawRecord(str(n % apart), "x", b"") for n in range(apart + 1)]
+    with pytest.raises(ValueError, match="two records with the source_id '0'"):
+        write_raw(iter(records), folder_of(tmp_path), ABOUT)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_disk_full_passes_and_leaves_nothing(tmp_path: Path) -> None:
+    records = [RawRecord(str(n), "x", bytes(1 << 16)) for n in range(64)]
+    target = tmp_path / "raw" / "set"
+    with pytest.raises(OSError, match="No space left") as caught, atomic_folder(target) as folder:
+        (folder / "records-00000.parquet").symlink_to("/dev/full")
+        write_raw(iter(records), folder, ABOUT)
+    assert caught.value.errno == errno.ENOSPC
+    assert list(target.parent.iterdir()) == []
+
+
+def test_a_source_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    def source():  # type: ignore[no-untyped-def]
+        yield RECORDS[0]
+        raise ValueError("x.zip: damaged")
+
+    target = tmp_path / "raw"
+    with pytest.raises(ValueError, match="x.zip: damaged"), atomic_folder(target) as folder:
+        write_raw(source(), folder, ABOUT)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_reading_what_is_not_there_or_damaged(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no raw records here; run `dvc repro`"):
+        count_raw(tmp_path)
+    write_raw(iter(RECORDS), tmp_path, ABOUT)
+    path = tmp_path / "records-00000.parquet"
+    whole = path.read_bytes()
+    for cut in (0, 4, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:cut])
+        for read in (count_raw, lambda folder: list(read_raw(folder))):
+            with pytest.raises(ValueError, match="records-00000.parquet: not readable as Parquet") as caught:
+                read(tmp_path)
+            assert "\n" not in str(caught.value)

@@ -1,0 +1,124 @@
+"""The learner: nothing leaks between queries, it starts at its baseline, labels are interchangeable in use, checkpoints are safe."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from training.baselines import class_mean, ridge
+from training.learner import TEMPERATURE, Learner, Readout, Shape, load_learner, save_learner, visibility
+
+SHAPE = Shape(dimensions=12, max_way=5, width=16, layers=2, heads=2, readout="linear")
+
+
+def shape(readout: Readout) -> Shape:
+    return Shape(12, 5, 16, 2, 2, readout)
+
+
+def episode(n_shot: int = 3, queries: int = 7, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    unit = torch.nn.functional.normalize
+    support_BSD = unit(torch.randn(4, 5 * n_shot, 12, generator=generator), dim=-1)
+    label_BS = torch.stack([torch.randperm(5 * n_shot, generator=generator) % 5 for _ in range(4)])
+    return support_BSD, label_BS, unit(torch.randn(4, queries, 12, generator=generator), dim=-1)
+
+
+def trained(readout: Readout, seed: int = 0) -> Learner:
+    """A learner whose every weight is away from its start."""
+    learner = Learner(shape(readout))
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in learner.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.05)
+    return learner.eval()
+
+
+def test_visibility_is_supports_and_oneself() -> None:
+    assert visibility(2, 2).int().tolist() == [[1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 0, 1]]
+
+
+@pytest.mark.parametrize("readout", ["linear", "class_mean", "ridge"])
+def test_a_query_does_not_see_another_query(readout: Readout) -> None:
+    learner = trained(readout)
+    support_BSD, label_BS, query_BQD = episode()
+    changed = query_BQD.clone()
+    changed[:, 3] = changed[:, 3].flip(-1)
+    before, after = learner(support_BSD, label_BS, query_BQD, 5), learner(support_BSD, label_BS, changed, 5)
+    others = [0, 1, 2, 4, 5, 6]
+    torch.testing.assert_close(before[:, others], after[:, others], rtol=0, atol=1e-5)
+    assert not torch.allclose(before[:, 3], after[:, 3], atol=1e-3)
+    alone = learner(support_BSD, label_BS, query_BQD[:, :1], 5)
+    torch.testing.assert_close(before[:, :1], alone, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("readout", ["linear", "class_mean", "ridge"])
+def test_supports_matter_and_their_order_does_not(readout: Readout) -> None:
+    learner = trained(readout)
+    support_BSD, label_BS, query_BQD = episode()
+    order = torch.randperm(15, generator=torch.Generator().manual_seed(3))
+    before = learner(support_BSD, label_BS, query_BQD, 5)
+    torch.testing.assert_close(before, learner(support_BSD[:, order], label_BS[:, order], query_BQD, 5), rtol=0, atol=1e-4)
+    assert not torch.allclose(before, learner(support_BSD, (label_BS + 1) % 5, query_BQD, 5), atol=1e-3)
+
+
+@pytest.mark.parametrize(("readout", "baseline"), [("class_mean", class_mean), ("ridge", ridge)])
+@pytest.mark.parametrize("n_shot", [1, 4])
+def test_an_untrained_learner_is_its_baseline(readout: Readout, baseline, n_shot: int) -> None:
+    support_BSD, label_BS, query_BQD = episode(n_shot)
+    scores = Learner(shape(readout))(support_BSD, label_BS, query_BQD, 5)
+    torch.testing.assert_close(scores, TEMPERATURE * baseline(support_BSD, label_BS, query_BQD, 5))
+
+
+def test_a_linear_head_answers_with_as_many_ways_as_asked() -> None:
+    support_BSD, label_BS, query_BQD = episode()
+    assert Learner(SHAPE)(support_BSD, label_BS % 3, query_BQD, 3).shape == (4, 7, 3)
+    with pytest.raises(ValueError, match="knows 5 label codes, found 6-way"):
+        Learner(SHAPE)(support_BSD, label_BS, query_BQD, 6)
+
+
+def test_weights_come_from_the_generator_alone() -> None:
+    first = Learner(SHAPE, torch.Generator().manual_seed(1)).state_dict()
+    torch.manual_seed(99)
+    again = Learner(SHAPE, torch.Generator().manual_seed(1)).state_dict()
+    other = Learner(SHAPE, torch.Generator().manual_seed(2)).state_dict()
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["project.weight"], other["project.weight"])
+    with pytest.raises(ValueError, match="multiple of the heads"):
+        Learner(Shape(12, 5, 16, 2, 3, "linear"))
+
+
+def test_a_saved_learner_answers_the_same(tmp_path: Path) -> None:
+    learner = trained("ridge")
+    save_learner(learner, tmp_path / "a" / "learner.safetensors", {"steps": 3})
+    found = load_learner(tmp_path / "a" / "learner.safetensors", shape("ridge"))
+    assert found.shape == learner.shape
+    torch.testing.assert_close(found(*episode(), 5), learner(*episode(), 5), rtol=0, atol=0)
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["learner.safetensors"]
+
+
+def test_a_checkpoint_of_another_shape_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "learner.safetensors"
+    save_learner(Learner(SHAPE), path)
+    with pytest.raises(ValueError, match="expected a learner of Shape"):
+        load_learner(path, shape("ridge"))
+    tensors = load_file(path)
+    tensors["project.weight"] = torch.zeros(3, 3)
+    save_file(tensors, path, metadata={"shape": json.dumps(vars(SHAPE))})
+    with pytest.raises(ValueError, match=r"project.weight: expected shape \(16, 12\), found \(3, 3\)"):
+        load_learner(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80\x04pickle", b"x" * 100])
+def test_what_is_no_safetensors_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "learner.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="expected a learner as safetensors") as caught:
+        load_learner(path)
+    assert "\n" not in str(caught.value)
+    save_file({"x": torch.zeros(1)}, path)
+    with pytest.raises(ValueError, match="shape in the metadata"):
+        load_learner(path)
+    with pytest.raises(ValueError, match="expected a learner"):
+        load_learner(tmp_path / "absent.safetensors")

@@ -1,0 +1,80 @@
+"""The learner side's command line: `python -m training --help`."""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from pipelines.cli import guarded, run_stage
+from pipelines.layout import Layout
+from pipelines.params import load_params
+
+STAGES = {
+    "pretrain": "train a learner on synthetic tasks alone: the prior that every training starts from",
+    "train": "meta-train the learner on the train domains of params.yaml",
+    "measure": "held-out accuracy, and what removing or replacing each train domain does to it",
+    "report": "write reports/index.html, reports/metrics.json and reports/plots/",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every command with its help."""
+    top = argparse.ArgumentParser(prog="python -m training", description="Meta-train on a collection and measure its domains.")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, text in STAGES.items():
+        commands.add_parser(name, help=f"stage: {text}", description=text)
+    commands.add_parser("summary", help="print the held-out accuracies and the time of each stage")
+    commands.add_parser("run", help="dvc repro, then the summary: what `make run` does")
+    return top
+
+
+def run(arguments: argparse.Namespace, layout: Layout) -> int:
+    """Carry out one parsed command."""
+    command: str = arguments.command
+    if command == "run":
+        return _reproduce(layout)
+    if command == "summary":
+        return _summary(layout)
+    params = load_params(layout.params)
+    from pipelines import server
+
+    server.connect(layout)
+    from training import flows
+
+    flow = {
+        "pretrain": lambda: flows.pretrain_flow(params, layout),
+        "train": lambda: flows.train_flow(params, layout),
+        "measure": lambda: flows.measure_flow(params, layout),
+        "report": lambda: flows.report_flow(layout),
+    }[command]
+    return run_stage(layout, command, "", flow, flows.outputs(command, layout))
+
+
+def _reproduce(layout: Layout) -> int:
+    from pipelines import server
+
+    load_params(layout.params)  # a mistake in the control panel is told before anything starts
+    server.connect(layout)
+    dvc = Path(sys.executable).with_name("dvc")
+    if subprocess.run([str(dvc), "repro"], cwd=layout.root, check=False).returncode:
+        raise ValueError("`dvc repro` stopped at the stage named above; mend what it says and run again, finished stages are kept")
+    return _summary(layout)
+
+
+def _summary(layout: Layout) -> int:
+    from pipelines import server
+    from training.report.summary import terminal_summary
+
+    print(terminal_summary(layout))
+    print(f"Prefect UI: {server.connect(layout)}")
+    return 0
+
+
+def main(words: list[str] | None = None, root: Path | None = None) -> int:
+    """Entry point; returns the exit status."""
+    arguments = parser().parse_args(words)
+    return guarded(lambda: run(arguments, Layout(root or Path())))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
