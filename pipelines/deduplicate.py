@@ -4,6 +4,7 @@ A keeper and the records that agree with it directly make a cluster; agreement i
 small changes never merges its ends.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,8 @@ from pipelines.ledger import give, undecided
 from pipelines.near import looks, pairs_within, thumbs_of
 
 LOSSY = ("JPEG", "MPO", "WEBP")
+QUARTER_TURNS = ("turned 90", "turned 270", "transposed", "transversed")
+SHAPE_TOLERANCE = 1.1  # between the proportions of two copies
 INVERSE = {"turned 90": "turned 270", "turned 270": "turned 90"}
 EVIDENCE: dict[str, type[pl.DataType]] = {
     "key_a": pl.String,
@@ -79,18 +82,30 @@ def exact_pairs(ranked: pl.DataFrame) -> pl.DataFrame:
 def _near_evidence(ranked: pl.DataFrame, thumbs: pl.DataFrame) -> pl.DataFrame:
     """Near copies among the best of each group of equal pixels."""
     with_labels = ranked.with_columns(labels=pl.col("label").n_unique().over(pl.coalesce("pixel_hash", "sha256")))
-    heads = with_labels.unique("pixel_hash", keep="first", maintain_order=True).select("key", "label", "labels")
+    heads = with_labels.unique("pixel_hash", keep="first", maintain_order=True).select("key", "label", "labels", shape=_shape())
     seen = heads.join(thumbs.drop_nulls(), on="key").sort("key").with_row_index("row")
     if seen.is_empty():
         return pl.DataFrame(schema=EVIDENCE)
     pairs = pairs_within(looks(thumbs_of(seen["thumb"])))
-    sides = seen.select(pl.col("row").cast(pl.Int64), "key", "label", "labels")
+    sides = seen.select(pl.col("row").cast(pl.Int64), "key", "label", "labels", "shape")
     both = pairs.join(sides, left_on="a", right_on="row").join(sides, left_on="b", right_on="row", suffix="_b")
     one_label = (pl.col("label") == pl.col("label_b")) & (pl.col("labels") == 1) & (pl.col("labels_b") == 1)
-    counted = both.filter((pl.col("transform") == "none") | one_label)
+    counted = both.filter((pl.col("transform") == "none") | one_label).filter(_same_shape())
     return counted.select(
         key_a="key", key_b="key_b", step=pl.lit("near"), distance="distance", agreement="agreement", transform="transform"
     )
+
+
+def _shape() -> pl.Expr:
+    """Width over height of the upright picture."""
+    stored = pl.col("width") / pl.col("height")
+    return pl.when(pl.col("exif_orientation") >= 5).then(1 / stored).otherwise(stored)
+
+
+def _same_shape() -> pl.Expr:
+    """Whether two pictures, squashed alike in their thumbnails, have the same proportions."""
+    ours = pl.when(pl.col("transform").is_in(QUARTER_TURNS)).then(1 / pl.col("shape")).otherwise(pl.col("shape"))
+    return (ours / pl.col("shape_b")).log().abs() <= math.log(SHAPE_TOLERANCE)
 
 
 def _links(evidence: pl.DataFrame, step: str) -> Links:

@@ -25,8 +25,9 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 
-# decode() checks the size itself; warnings.catch_warnings would not be safe in threads.
+# What matters of these ends in the ledger; warnings.catch_warnings would not be safe in threads.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
 
 
 class Unreadable(ValueError):

@@ -1,13 +1,13 @@
 """Pairs of pictures that are copies but for size, coding or a turn, found on thumbnails: a hash proposes, pixels confirm.
 
 The limits were set on real sets (benchmarks/duplicates.py shows what they give): copies at 60 to 150 % of the size, mirrored
-or turned, coded again as JPEG down to quality 30 pass; other drawings of a character, other solar cells of a make, other frames of
-a video and emoji that differ in colour only do not. Below about 48 px a side, where a thumbnail holds all there is, a resized
-or coarsely coded copy may be missed: a miss costs less there than a false alarm.
+or turned, coded again as JPEG down to quality 30 pass; other drawings of a character, other solar cells of a make, other frames
+of a video and emoji that differ in colour only do not. Below about 48 px a side, where a thumbnail holds all there is, a
+resized or coarsely coded copy may be missed: a miss costs less there than a false alarm.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -19,14 +19,17 @@ HASH_DISTANCE = 12  # bits of 64 within which a pair is proposed
 FLAT = 2.0  # grey levels; a picture that deviates less is no evidence of anything
 DETAIL_NOISE = 2.0  # grey levels of detail that coding alone may add or take
 MIN_AGREEMENT = 0.93
-GREY_LIMIT = (1.5, 0.18)  # largest difference of a patch's grey: levels, and levels per level of detail
-COLOUR_LIMIT = (4.0, 0.7, 14.0)  # the same of its colour, less its grey; and never more than the last
+# Largest differences that a copy may show, each in levels and levels per level of detail (coding hurts detailed pictures more):
+PATCH_LIMIT = (1.9, 0.235)  # grey of a patch
+AREA_LIMIT = (1.4, 0.09)  # grey of 2 x 2 patches, over which the errors of coding cancel
+COLOUR_LIMIT = (5.0, 0.8)  # colour less its grey, of 2 x 2 patches
+COLOUR_MOST = 16.0  # and never more than this
 PATCHES = 8  # a side
-BLOCK_CELLS = 4_000_000  # of a hash comparison held at once
-BLOCK_PAIRS = 4096  # confirmed at once
+BLOCK_CELLS = 1_000_000  # of a hash comparison held at once
+BLOCK_PAIRS = 2048  # compared on pixels at once
 
 Indices = npt.NDArray[np.int64]
-PAIRS_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+PAIRS_SCHEMA: dict[str, type[pl.DataType]] = {
     "a": pl.Int64,
     "b": pl.Int64,
     "transform": pl.String,
@@ -50,7 +53,12 @@ class Looks:
 
 
 def looks(thumbs_NHWC: Bytes) -> Looks:
-    """Prepare thumbnails, uint8 [N, THUMB_SIDE, THUMB_SIDE, 3]."""
+    """Prepare thumbnails, uint8 [N, THUMB_SIDE, THUMB_SIDE, 3]; about 5 kB each."""
+    parts = [_looks(thumbs_NHWC[start : start + BLOCK_PAIRS]) for start in range(0, max(1, len(thumbs_NHWC)), BLOCK_PAIRS)]
+    return Looks(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Looks)))
+
+
+def _looks(thumbs_NHWC: Bytes) -> Looks:
     grey_NHW = grey(thumbs_NHWC)
     waves = spectra(thumbs_NHWC)
     size = THUMB_SIDE // PATCHES
@@ -96,7 +104,7 @@ def _proposals(ours_N: Codes, theirs_M: Codes, within: bool) -> Iterator[tuple[I
     for start in range(0, len(ours_N), rows):
         first = start if within else 0  # pairs below the diagonal come with their mirror image
         distances = np.bitwise_count(ours_N[start : start + rows, None] ^ theirs_M[None, first:])
-        a, b = np.nonzero(distances <= HASH_DISTANCE)
+        a, b = np.divmod(np.flatnonzero(distances <= HASH_DISTANCE), distances.shape[1])
         a, b = a + start, b + first
         if within:
             a, b = a[a < b], b[a < b]
@@ -114,23 +122,39 @@ def _confirmed(ours: Looks, theirs: Looks, a: Indices, b: Indices, turn: str, co
     agreement = 1 - (difference**2).mean((1, 2)) / (energy + DETAIL_NOISE**2)
     good = agreement >= MIN_AGREEMENT
     a, b = a[good], b[good]
-    columns = {"a": a, "b": b, "distance": np.bitwise_count(codes[a] ^ theirs.codes_N[b]), "agreement": agreement[good]}
-    return pl.DataFrame(columns).select("a", "b", pl.lit(turn).alias("transform"), "distance", "agreement").cast(PAIRS_SCHEMA)
+    columns = {
+        "a": a,
+        "b": b,
+        "transform": [turn] * len(a),
+        "distance": np.bitwise_count(codes[a] ^ theirs.codes_N[b]).astype(np.int32),
+        "agreement": agreement[good],
+    }
+    return pl.DataFrame(columns, schema=PAIRS_SCHEMA)
 
 
 def _patches_agree(ours_NPPC: Floats, theirs_NPPC: Floats, detail_N: Floats) -> npt.NDArray[np.bool_]:
-    """Whether no patch differs in grey or colour by more than resizing and coding of so much detail would make it."""
+    """Whether no patch and no area differs in grey or colour by more than coding so much detail makes it."""
     difference = ours_NPPC - theirs_NPPC
-    grey_NPP = difference @ LUMA
-    grey_most = np.abs(grey_NPP).max((1, 2), initial=0)
-    colour_most = np.abs(difference - grey_NPP[..., None]).max((1, 2, 3), initial=0)
-    grey_limit = GREY_LIMIT[0] + GREY_LIMIT[1] * detail_N
-    colour_limit = np.minimum(COLOUR_LIMIT[0] + COLOUR_LIMIT[1] * detail_N, COLOUR_LIMIT[2])
-    return np.asarray((grey_most <= grey_limit) & (colour_most <= colour_limit))
+    grey_NPP = np.asarray(difference @ LUMA, np.float32)
+    colour = np.abs(_areas(np.asarray(difference - grey_NPP[..., None], np.float32))).max((1, 2, 3), initial=0)
+    agree = np.abs(grey_NPP).max((1, 2), initial=0) <= PATCH_LIMIT[0] + PATCH_LIMIT[1] * detail_N
+    agree &= np.abs(_areas(grey_NPP)).max((1, 2), initial=0) <= AREA_LIMIT[0] + AREA_LIMIT[1] * detail_N
+    agree &= colour <= np.minimum(COLOUR_LIMIT[0] + COLOUR_LIMIT[1] * detail_N, COLOUR_MOST)
+    return np.asarray(agree)
+
+
+def _areas(patches: Floats) -> Floats:
+    """Means of every 2 x 2 neighbouring patches, [N, P, P, ...] to [N, P - 1, P - 1, ...]."""
+    rows = patches[:, :-1] + patches[:, 1:]
+    return np.asarray((rows[:, :, :-1] + rows[:, :, 1:]) / 4, np.float32)
 
 
 def _detail(grey_NHW: Floats) -> Floats:
     """Grey less the mean of the 5 x 5 pixels around."""
     padded = np.pad(grey_NHW, ((0, 0), (2, 2), (2, 2)), mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (5, 5), axis=(1, 2))
-    return np.asarray(grey_NHW - windows.mean((3, 4), dtype=np.float32), np.float32)
+    rows, sums = np.zeros_like(padded[:, :THUMB_SIDE]), np.zeros_like(grey_NHW)
+    for shift in range(5):
+        rows += padded[:, shift : shift + THUMB_SIDE]
+    for shift in range(5):
+        sums += rows[:, :, shift : shift + THUMB_SIDE]
+    return np.asarray(grey_NHW - sums / 25, np.float32)

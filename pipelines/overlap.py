@@ -17,9 +17,6 @@ OVERLAP: dict[str, type[pl.DataType]] = {
     "agreement": pl.Float32,  # 0 to 1
     "transform": pl.String,  # what turns the picture of key_a into that of key_b
 }
-EXCLUSIONS: dict[str, pl.DataType | type[pl.DataType]] = dict.fromkeys(
-    ["domain", "key", "because_domain", "because_key"], pl.String
-)
 
 
 def find_overlap(fingerprints: dict[str, pl.DataFrame]) -> pl.DataFrame:
@@ -67,7 +64,7 @@ def exclusions(overlap: pl.DataFrame, roles: dict[str, str]) -> pl.DataFrame:
     held_out = [domain for domain, role in roles.items() if role == "held_out"]
     trained = [domain for domain, role in roles.items() if role != "held_out"]
     both = pl.concat([forward, backward]).filter(pl.col("domain").is_in(trained) & pl.col("because_domain").is_in(held_out))
-    return both.sort(both.columns).unique(["domain", "key"], keep="first", maintain_order=True).cast(EXCLUSIONS)
+    return both.sort(both.columns).unique(["domain", "key"], keep="first", maintain_order=True)
 
 
 def same_domain(overlap: pl.DataFrame, sizes: dict[str, int]) -> list[tuple[str, str, float]]:

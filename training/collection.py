@@ -56,7 +56,7 @@ class DomainTensors:
 
 def unit_rows(features_ND: Tensor) -> Tensor:
     """Scale each row to length 1, the only standardisation there is: it needs no statistics of any domain. Zero rows stay zero."""
-    return torch.nn.functional.normalize(features_ND, dim=1)
+    return torch.nn.functional.normalize(features_ND, dim=-1)
 
 
 def load_domain(layout: Layout, name: str, exclude_keys: Iterable[str] = ()) -> DomainTensors:

@@ -122,7 +122,7 @@ class Learner(nn.Module):
         temperature = TEMPERATURE * (10 * self.log_temperature).exp()
         if self.shape.readout == "class_mean":
             return temperature * class_mean(support_BSD, label_BS, query_BQD, n_way)
-        strength = RIDGE * (10 * self.log_ridge).exp()
+        strength = RIDGE
         return temperature * ridge(support_BSD, label_BS, query_BQD, n_way, strength)
 
     def _read(self, support_BSD: Tensor, query_BQD: Tensor, label_BS: Tensor) -> Tensor:

@@ -57,12 +57,14 @@ def _polygon_distance(rng: np.random.Generator, side: int, radius: float) -> F32
     centre = rng.uniform(-1.1, 1.1, 2)
     corners = int(rng.integers(3, 8))
     angles = 2 * np.pi * (np.arange(corners) + rng.uniform(-0.3, 0.3, corners)) / corners + rng.uniform(0, 2 * np.pi)
-    sides = [(columns - centre[1]) * np.cos(a) + (rows - centre[0]) * np.sin(a) - radius * rng.uniform(0.6, 1.2) for a in angles]
+    sides = [
+        (columns - centre[1]) * np.cos(a) + (rows - centre[0]) * np.sin(a) - radius * rng.uniform(0.6, 1.2) for a in angles
+    ]
     return np.asarray(np.max(sides, axis=0), dtype=np.float32)
 
 
 def dead_leaves(rng: np.random.Generator, side: int) -> F32:
-    """Opaque shapes over each other with a power law of sizes (Lee, Mumford & Huang 2001); some leaves are shaded or textured."""
+    """Opaque shapes over each other with a power law of sizes (Lee, Mumford & Huang 2001); some are textured."""
     image = np.ones((side, side, 3), np.float32) * _colour(rng)
     for _ in range(int(rng.integers(15, 60))):
         radius = 0.07 * (1 - rng.random()) ** -0.7
@@ -78,7 +80,9 @@ def coloured_noise(rng: np.random.Generator, side: int) -> F32:
     exponent = rng.uniform(0.5, 2.0)
     light, red, blue = (_noise(rng, side, exponent)[..., None] for _ in range(3))
     tint = rng.uniform(0, 0.15)
-    return np.asarray(_colour(rng) + rng.uniform(0.05, 0.25) * light + tint * (red * [1, 0, -1] + blue * [0.5, -1, 0.5]), np.float32)
+    return np.asarray(
+        _colour(rng) + rng.uniform(0.05, 0.25) * light + tint * (red * [1, 0, -1] + blue * [0.5, -1, 0.5]), np.float32
+    )
 
 
 def gratings(rng: np.random.Generator, side: int) -> F32:

@@ -6,7 +6,7 @@ member's name; where a name comes again it gets `#2`, `#3` and so on.
 """
 
 from collections import Counter
-from collections.abc import Container, Generator
+from collections.abc import Generator
 from pathlib import Path
 
 from pipelines.cards import Source
@@ -47,7 +47,7 @@ def records(source: Source, place: Place, bounds: Bounds | None = None) -> Gener
     path = fetch(source.locator, place, source.checksum)
     archive = open_archive(path, bounds or Bounds())
     found = plan(archive, source.label)
-    names = SourceIds({*archive.names, *(name for name, _ in found.missing)})
+    names = SourceIds()
     for name, data in archive.read(found.labels.keys()):
         for label in found.labels[name]:
             yield RawRecord(names.give(name), label, data)
@@ -76,16 +76,14 @@ def open_archive(path: Path, bounds: Bounds) -> Archive:
 
 
 class SourceIds:
-    """Gives each record a name of its own: the member's name, with `#2` and so on where that is taken."""
+    """Gives each record a name of its own: the member's name, from its second time on with `#2` and so on.
 
-    def __init__(self, known: Container[str]) -> None:
-        self._known = known  # names that members have: never made up for another
+    A made-up name never meets a member's: those end in a picture's suffix.
+    """
+
+    def __init__(self) -> None:
         self._seen: Counter[str] = Counter()
 
     def give(self, name: str) -> str:
         self._seen[name] += 1
-        if self._seen[name] == 1:
-            return name
-        while f"{name}#{self._seen[name]}" in self._known:
-            self._seen[name] += 1
-        return f"{name}#{self._seen[name]}"
+        return name if self._seen[name] == 1 else f"{name}#{self._seen[name]}"

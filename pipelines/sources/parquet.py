@@ -4,6 +4,7 @@ Read through package `datasets`, streaming, so that the pictures keep their own 
 by name, rows as stored. source_id is the picture's path where all rows have one and no two are equal, else `<file>#<row>`.
 """
 
+import glob
 import hashlib
 import os
 from collections import Counter
@@ -180,7 +181,7 @@ def _rows(path: Path, image: str, label: str, place: Place) -> Iterator[tuple[di
         with quiet_datasets() as datasets:
             stream = datasets.load_dataset(
                 "parquet",
-                data_files=[str(path)],
+                data_files=[glob.escape(str(path))],
                 split="train",
                 streaming=True,
                 columns=[image, label],

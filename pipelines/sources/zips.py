@@ -67,7 +67,7 @@ def _checked(info: zipfile.ZipInfo, path: Path, bounds: Bounds) -> str | None:
 
 def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     with archive.open(info) as handle:
-        data = handle.read(info.file_size + 1)  # bounded even if the packed bytes go on; one more makes it check the CRC
+        data = handle.read(info.file_size)  # without the size, zipfile would unpack a lying member whole
     if len(data) != info.file_size:
         raise zipfile.BadZipFile(f"member {info.filename!r} ends early")
     return data

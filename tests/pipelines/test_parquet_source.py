@@ -74,6 +74,14 @@ def test_rows_without_bytes_or_label(tmp_path: Path) -> None:
     assert learned["passed_over"] == 1
 
 
+@pytest.mark.parametrize("name", [".tessera/downloads", "my [set]", "test *", "__cache__", "a?b", "dev-é"])
+def test_folders_with_names_that_mean_something_to_others(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    folder.mkdir(parents=True)
+    write(folder / "x-train[1].parquet")
+    assert len(read(folder, "x-train[1].parquet")[0]) == 3
+
+
 def test_several_files(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     write(tmp_path / "data" / "b.parquet", [{"bytes": b"z", "path": None}] * 3)
@@ -122,7 +130,7 @@ def test_a_label_beyond_its_classes(tmp_path: Path) -> None:
     table = pq.read_table(path)
     wrong = table.set_column(2, "label", pa.array([0, 5, 1])).replace_schema_metadata(table.schema.metadata)
     pq.write_table(wrong, path)
-    with pytest.raises(ValueError, match="x.parquet: row 1: label 5, but the column has 2 classes"):
+    with pytest.raises(ValueError, match=r"x\.parquet: row 1: label 5, but the column has 2 classes"):
         read(tmp_path, "x.parquet")
 
 
@@ -131,20 +139,22 @@ def test_damage(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for cut in (0, 3, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:cut])
-        with pytest.raises(ValueError, match="x.parquet: not readable as Parquet") as caught:
+        with pytest.raises(ValueError, match=r"x\.parquet: not readable as Parquet") as caught:
             read(tmp_path, "x.parquet")
         assert "\n" not in str(caught.value)
     for place in range(4, len(whole), 97):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        message = ""
         try:
             assert len(read(tmp_path, "x.parquet")[0]) <= 3
         except ValueError as error:
-            assert "\n" not in str(error)
+            message = str(error)
+        assert "\n" not in message
 
 
 def test_card_checks_and_missing_files(tmp_path: Path) -> None:
     check(Source(kind="parquet", locator="x.parquet"))
-    with pytest.raises(ValueError, match="source.label.layout: for archives only"):
+    with pytest.raises(ValueError, match=r"source\.label\.layout: for archives only"):
         check(Source(kind="parquet", locator="x", label=Label(layout="folders")))
     with pytest.raises(ValueError, match="parquet takes none, found split"):
         check(Source(kind="parquet", locator="x", options={"split": "train"}))

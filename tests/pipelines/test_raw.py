@@ -2,6 +2,7 @@
 
 import errno
 import json
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import polars as pl
@@ -59,7 +60,7 @@ def test_records_in_are_rows_out(
     assert summary.files == len(list(folder.glob("records-*.parquet")))
     planted = pl.read_parquet(folder / "planted.parquet")
     assert planted.rows() == [(record.source_id, *record.planted) for record in records if record.planted]
-    assert planted.schema == {name: pl.String for name in ("source_id", "kind", "of", "domain")}
+    assert planted.schema == dict.fromkeys(("source_id", "kind", "of", "domain"), pl.String)
 
 
 def test_bounds_of_groups_and_files(tmp_path: Path) -> None:
@@ -89,7 +90,7 @@ def test_same_source_same_bytes(tmp_path: Path) -> None:
 
 
 def test_source_json(tmp_path: Path) -> None:
-    def source():  # type: ignore[no-untyped-def]
+    def source() -> Generator[RawRecord, None, dict[str, object]]:
         yield from RECORDS
         return {"passed_over": 7, "checksum": "sha256:00"}
 
@@ -122,20 +123,25 @@ def test_two_records_with_one_name(tmp_path: Path, apart: int) -> None:
 def test_disk_full_passes_and_leaves_nothing(tmp_path: Path) -> None:
     records = [RawRecord(str(n), "x", bytes(1 << 16)) for n in range(64)]
     target = tmp_path / "raw" / "set"
-    with pytest.raises(OSError, match="No space left") as caught, atomic_folder(target) as folder:
-        (folder / "records-00000.parquet").symlink_to("/dev/full")
-        write_raw(iter(records), folder, ABOUT)
+
+    def write() -> None:
+        with atomic_folder(target) as folder:
+            (folder / "records-00000.parquet").symlink_to("/dev/full")
+            write_raw(iter(records), folder, ABOUT)
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        write()
     assert caught.value.errno == errno.ENOSPC
     assert list(target.parent.iterdir()) == []
 
 
 def test_a_source_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    def source():  # type: ignore[no-untyped-def]
+    def source() -> Iterator[RawRecord]:
         yield RECORDS[0]
         raise ValueError("x.zip: damaged")
 
     target = tmp_path / "raw"
-    with pytest.raises(ValueError, match="x.zip: damaged"), atomic_folder(target) as folder:
+    with pytest.raises(ValueError, match=r"x\.zip: damaged"), atomic_folder(target) as folder:
         write_raw(source(), folder, ABOUT)
     assert list(tmp_path.iterdir()) == []
 
@@ -149,6 +155,6 @@ def test_reading_what_is_not_there_or_damaged(tmp_path: Path) -> None:
     for cut in (0, 4, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:cut])
         for read in (count_raw, lambda folder: list(read_raw(folder))):
-            with pytest.raises(ValueError, match="records-00000.parquet: not readable as Parquet") as caught:
+            with pytest.raises(ValueError, match=r"records-00000\.parquet: not readable as Parquet") as caught:
                 read(tmp_path)
             assert "\n" not in str(caught.value)

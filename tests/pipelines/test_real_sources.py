@@ -45,6 +45,6 @@ def test_every_picture_arrives(domain: str, tmp_path: Path) -> None:
     labels: Counter[str] = Counter()
     for frame in read_raw(folder):
         labels.update(frame["label"])
-        assert frame["data"].bin.size().min() > 0
+        assert all(frame["data"])
     assert labels == facts["classes"]
     assert json.loads((folder / "source.json").read_text())["checksum"] == card.source.checksum

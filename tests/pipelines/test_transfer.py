@@ -69,10 +69,10 @@ class Handler(BaseHTTPRequestHandler):
             if start >= len(does.content):
                 self.send_error(416)
                 return
-        body = does.content[start:]
+        first = start + 1 if start and does.wrong_range else start
+        body = does.content[first:]
         if start:
             self.send_response(206)
-            first = start + 1 if does.wrong_range else start
             self.send_header("Content-Range", f"bytes {first}-{len(does.content) - 1}/{len(does.content)}")
         else:
             self.send_response(200)

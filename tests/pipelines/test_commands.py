@@ -1,0 +1,236 @@
+"""The data side's command line on real files and a real Prefect server: what it prints, leaves behind and refuses."""
+
+import errno
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from made_domains import make_project, picture, write_archive, write_card, write_params
+
+from pipelines.__main__ import main
+from pipelines.ledger import counts, faults
+
+ROLES = {"pebbles": "train", "shells": "held_out"}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    make_project(tmp_path, ROLES)
+    return tmp_path
+
+
+def say(root: Path, *words: str) -> int:
+    return main(list(words), root)
+
+
+def refused(root: Path, capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """The one line on stderr of a command that must exit with 2 and leave nothing half-written."""
+    before = {path for path in root.rglob("*") if ".tessera" not in path.parts}
+    capsys.readouterr()
+    assert say(root, *words) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
+    assert len(lines) == 1
+    after = {path for path in root.rglob("*") if ".tessera" not in path.parts}
+    assert after <= before | {root / "raw", root / "features"}, "something half-written was left"
+    return lines[0]
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_download_and_curate(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert say(project, "download", "pebbles") == 0
+    assert say(project, "curate", "pebbles") == 0
+    out = capsys.readouterr().out
+    assert "download@pebbles: 84 raw records" in out
+    assert "curate@pebbles: 84 records: 84 kept; 6 classes" in out
+    ledger = pl.read_parquet(project / "collections" / "pebbles" / "ledger.parquet")
+    assert faults(ledger) == []
+    assert counts(ledger)["kept"] == 84
+    record = json.loads((project / ".tessera" / "stages" / "curate@pebbles.json").read_text())
+    assert record["stage"] == "curate@pebbles"
+    assert record["bytes"] > 0
+    first = {path.name: path.read_bytes() for path in (project / "collections" / "pebbles").iterdir()}
+    assert say(project, "curate", "pebbles") == 0
+    assert {path.name: path.read_bytes() for path in (project / "collections" / "pebbles").iterdir()} == first
+    assert say(project, "list") == 0
+    out = capsys.readouterr().out
+    assert "pebbles  train     curated" in out
+    assert "shells   held_out  card" in out
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_check_finds_a_flipped_bit(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert say(project, "download", "pebbles") == say(project, "curate", "pebbles") == 0
+    for name in ("train-000000.tar", "index.parquet", "ledger.parquet"):
+        path = project / "collections" / "pebbles" / name
+        good = path.read_bytes()
+        path.write_bytes(good[:700] + bytes([good[700] ^ 1]) + good[701:])
+        capsys.readouterr()
+        assert say(project, "check") == 1
+        assert f"{name}: differs from its checksum" in capsys.readouterr().out
+        path.write_bytes(good)
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_flow_runs_have_readable_names_tags_and_artifacts(project: Path, prefect_server: str) -> None:
+    import httpx
+
+    assert say(project, "download", "pebbles") == say(project, "curate", "pebbles") == 0
+    runs = httpx.post(f"{prefect_server}/flow_runs/filter", json={"sort": "START_TIME_DESC", "limit": 5}).json()
+    run = next(run for run in runs if run["name"] == "curate pebbles")
+    assert sorted(run["tags"]) == ["curate", "pebbles"]
+    assert run["state_type"] == "COMPLETED"
+    wanted = {"artifacts": {"flow_run_id": {"any_": [run["id"]]}}}
+    artifacts = {found["key"]: found for found in httpx.post(f"{prefect_server}/artifacts/filter", json=wanted).json()}
+    assert {"verdicts-pebbles", "domain-pebbles", "report"} <= artifacts.keys()
+    assert {"verdict": "kept", "records": 84} in json.loads(artifacts["verdicts-pebbles"]["data"])
+    assert "data:image/" in artifacts["domain-pebbles"]["data"]
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_failed_run_shows_its_reason(project: Path, prefect_server: str, capsys: pytest.CaptureFixture[str]) -> None:
+    import httpx
+
+    write_params(project, ROLES, curation={"min_per_class": 50})
+    assert say(project, "download", "shells") == 0
+    line = refused(project, capsys, "curate", "shells")
+    assert "domain shells: 0 of its 6 classes have 50 usable images (curation.min_per_class)" in line
+    runs = httpx.post(f"{prefect_server}/flow_runs/filter", json={"sort": "START_TIME_DESC", "limit": 1}).json()
+    assert runs[0]["state_type"] == "FAILED"
+    assert "0 of its 6 classes" in runs[0]["state"]["message"]
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_class_with_one_image_is_set_aside(tmp_path: Path) -> None:
+    write_archive(tmp_path / "pebbles.zip", extra={"lonely/0.png": picture(99, 1)})
+    write_card(tmp_path, "pebbles")
+    write_params(tmp_path, ROLES)
+    assert say(tmp_path, "download", "pebbles") == say(tmp_path, "curate", "pebbles") == 0
+    ledger = pl.read_parquet(tmp_path / "collections" / "pebbles" / "ledger.parquet")
+    lonely = ledger.filter(pl.col("label") == "lonely").row(0, named=True)
+    assert (lonely["verdict"], lonely["reason"]) == ("rare_class", "class has 1 usable images, 5 are needed")
+
+
+def make_empty(path: Path) -> None:
+    zipfile.ZipFile(path, "w").close()
+
+
+def make_truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:3000])
+
+
+def make_escaping(path: Path) -> None:
+    write_archive(path, extra={"../../outside.png": b"x"})
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [(make_empty, "no picture"), (make_truncated, "pebbles.zip"), (make_escaping, "leave")],
+)
+@pytest.mark.usefixtures("prefect_server")
+def test_bad_archives_are_one_line(project: Path, capsys: pytest.CaptureFixture[str], damage: Any, words: str) -> None:
+    damage(project / "pebbles.zip")
+    assert words in refused(project, capsys, "download", "pebbles")
+    assert not (project.parent / "outside.png").exists()
+    write_archive(project / "pebbles.zip")
+    assert say(project, "download", "pebbles") == 0, "the next run is not fine"
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_an_image_bomb_is_a_verdict(project: Path) -> None:
+    import io
+
+    from PIL import Image
+
+    bomb = io.BytesIO()
+    Image.new("1", (30_000, 30_000)).save(bomb, "PNG")
+    write_archive(project / "pebbles.zip", extra={"class0/bomb.png": bomb.getvalue()})
+    assert say(project, "download", "pebbles") == say(project, "curate", "pebbles") == 0
+    ledger = pl.read_parquet(project / "collections" / "pebbles" / "ledger.parquet")
+    found = ledger.filter(pl.col("source_id").str.ends_with("bomb.png")).row(0, named=True)
+    assert found["verdict"] == "unreadable"
+    assert "64000000" in found["reason"].replace(",", "").replace(" ", "")
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_full_disk_leaves_nothing(project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "raw/pebbles")
+
+    assert say(project, "download", "pebbles") == 0
+    with monkeypatch.context() as patched:
+        patched.setattr("pipelines.shards.ShardWriter._add", full)
+        assert "the disk is full" in refused(project, capsys, "curate", "pebbles")
+    assert not (project / "collections" / "pebbles").exists()
+    assert say(project, "curate", "pebbles") == 0
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_two_domains_with_the_same_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_project(tmp_path, ROLES)
+    (tmp_path / "shells.zip").write_bytes((tmp_path / "pebbles.zip").read_bytes())
+    assert say(tmp_path, "encoder") == 0
+    for domain in ROLES:
+        assert say(tmp_path, "download", domain) == say(tmp_path, "curate", domain) == say(tmp_path, "embed", domain) == 0
+    line = refused(tmp_path, capsys, "collect")
+    assert "domains pebbles and shells hold the same images" in line
+    assert "take one of them out of params.yaml" in line
+
+
+def test_unknown_domain_missing_card_and_wrong_parameter(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "'sand' is not listed; listed are pebbles, shells" in refused(project, capsys, "download", "sand")
+    write_params(project, ROLES, curation={"image_side": 5})
+    assert "curation.image_side" in refused(project, capsys, "curate", "pebbles")
+    write_params(project, ROLES | {"sand": "spare"})
+    assert "sand.yaml: no card for domain 'sand'" in refused(project, capsys, "list")
+    (project / "params.yaml").unlink()
+    assert "params.yaml: no such file" in refused(project, capsys, "list")
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_an_unknown_kind_of_source(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_card(project, "pebbles", source={"kind": "carrier_pigeon", "locator": "x"})
+    line = refused(project, capsys, "download", "pebbles")
+    assert "pebbles.yaml: source.kind: expected one of generated, archive, parquet" in line
+
+
+def test_prune_removes_what_is_no_longer_listed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder in ("raw", "collections", "features", ".tessera/downloads"):
+        for name in ("sand", "pebbles"):
+            (project / folder / name).mkdir(parents=True)
+    (project / ".tessera" / "stages").mkdir()
+    (project / ".tessera" / "stages" / "embed@sand.json").write_text("{}")
+    (project / "dvc.lock").write_text("schema: '2.0'\nstages:\n  embed@sand: {cmd: x}\n  embed@pebbles: {cmd: y}\n")
+    assert say(project, "prune", "--dry-run") == 0
+    assert (project / "raw" / "sand").exists()
+    assert say(project, "prune") == 0
+    assert not [path for path in project.rglob("*sand*")]
+    assert (project / "raw" / "pebbles").exists()
+    assert "sand" not in (project / "dvc.lock").read_text()
+    assert "embed@pebbles" in (project / "dvc.lock").read_text()
+    capsys.readouterr()
+    assert say(project, "prune") == 0
+    assert "nothing to prune" in capsys.readouterr().out
+
+
+def test_preset_keeps_the_former_file(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "presets").mkdir()
+    (project / "presets" / "two.yaml").write_text("# two\ndomains:\n  shells: train\n  pebbles: held_out\nsources_folder: x\n")
+    before = (project / "params.yaml").read_text()
+    assert say(project, "preset", "two", "--folder", str(project)) == 0
+    assert (project / "params.yaml.bak").read_text() == before
+    assert "# two" in (project / "params.yaml").read_text()
+    assert f"sources_folder: {project}" in (project / "params.yaml").read_text()
+    assert "no such preset; there are two" in refused(project, capsys, "preset", "three")
+
+
+def test_help_explains_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    for command in ("download", "curate", "encoder", "embed", "collect", "list", "check", "prune", "preset", "ui", "stop"):
+        assert command in text

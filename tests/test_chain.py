@@ -1,0 +1,109 @@
+"""The whole chain under DVC on four small made domains: what runs, what does not, and what a swap leaves behind."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+from made_domains import make_project, write_params
+
+ROOT = Path(__file__).parents[1]
+ROLES = {"pebbles": "train", "leaves": "train", "shells": "held_out", "sand": "spare"}
+
+
+def dvc(project: Path, *words: str) -> str:
+    """Run DVC in the project; returns what it printed."""
+    command = [str(Path(sys.executable).with_name("dvc")), *words]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "PYTEST"))}
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def stages_run(output: str) -> set[str]:
+    """The stages that DVC says it ran."""
+    return {line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, prefect_server: str) -> Path:
+    """A copy of the code with four made domains, run once from download to report."""
+    root = tmp_path_factory.mktemp("project")
+    for name in ("pipelines", "training"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
+        shutil.copy(ROOT / name, root / name)
+    (root / ".venv" / "bin").mkdir(parents=True)
+    (root / ".venv" / "bin" / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (root / ".venv" / "bin" / "python").chmod(0o755)
+    make_project(root, ROLES)
+    dvc(root, "init", "--no-scm", "--quiet")
+    dvc(root, "repro")
+    return root
+
+
+def test_the_report_and_the_metrics_are_there(project: Path) -> None:
+    metrics = json.loads((project / "reports" / "metrics.json").read_text())
+    assert set(metrics["held_out"]) == {"shells", "mean"}
+    assert set(metrics["held_out"]["shells"]) == {"1_shot", "5_shot"}
+    assert set(metrics["removal"]) == {"pebbles", "leaves"}
+    assert set(metrics["replacement"]["pebbles"]) == {"sand"}
+    assert metrics["curation"]["pebbles"]["kept"] == 84
+    assert set(metrics["seconds"]) >= {"encoder", "download@pebbles", "curate@sand", "collect", "train", "measure"}
+    page = (project / "reports" / "index.html").read_text()
+    assert all(name in page for name in ROLES)
+    results = pl.read_parquet(project / "models" / "measurement" / "results.parquet")
+    assert results["accuracies"].list.len().unique().to_list() == [20]
+
+
+def test_everything_on_disk_agrees(project: Path) -> None:
+    command = [sys.executable, "-m", "pipelines", "check"]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_nothing_changed_runs_nothing(project: Path) -> None:
+    assert stages_run(dvc(project, "repro")) == set()
+
+
+def test_a_role_change_curates_nothing(project: Path) -> None:
+    write_params(project, ROLES | {"sand": "train"})
+    assert stages_run(dvc(project, "repro")) == {"collect", "train", "measure", "report"}
+    write_params(project, ROLES)
+    dvc(project, "repro")
+
+
+def test_a_damaged_shard_is_made_again(project: Path) -> None:
+    shard = project / "collections" / "sand" / "train-000000.tar"
+    good = shard.read_bytes()
+    shard.chmod(0o644)
+    shard.write_bytes(good[:900] + b"\xff" + good[901:])
+    assert stages_run(dvc(project, "repro")) == set() or shard.read_bytes() == good
+    assert shard.read_bytes() == good
+
+
+def test_a_swap_costs_one_domain_and_leaves_no_trace(project: Path) -> None:
+    from made_domains import write_archive, write_card
+
+    write_archive(project / "bark.zip", offset=77)
+    write_card(project, "bark")
+    swapped = {("bark" if name == "leaves" else name): role for name, role in ROLES.items()}
+    write_params(project, swapped)
+    again = {"download@bark", "curate@bark", "embed@bark", "collect", "train", "measure", "report"}
+    assert stages_run(dvc(project, "repro")) == again
+    manifest = json.loads((project / "collections" / "manifest.json").read_text())
+    assert set(manifest["domains"]) == set(swapped)
+    for path in (project / "collections" / "manifest.json", project / "reports" / "index.html", project / "reports" / "metrics.json"):
+        assert "leaves" not in path.read_text().replace("leaves no", ""), f"{path.name} still speaks of the domain taken out"
+    results = pl.read_parquet(project / "models" / "measurement" / "results.parquet")
+    assert "leaves" not in set(results["removed"].drop_nulls()) | set(results["added"].drop_nulls())
+    subprocess.run([sys.executable, "-m", "pipelines", "prune"], cwd=project, check=True, capture_output=True)
+    assert not [path for path in project.rglob("*leaves*") if path.suffix not in (".zip", ".yaml") and ".dvc" not in path.parts]
+    assert stages_run(dvc(project, "repro")) <= {"collect"}
+    locked = yaml.safe_load((project / "dvc.lock").read_text())["stages"]
+    assert "curate@leaves" not in locked

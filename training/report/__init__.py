@@ -1,0 +1,41 @@
+"""The report: metrics.json, tables for `dvc plots`, and one self-contained page that shows what the run found."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipelines.files import write_json, write_text
+from pipelines.layout import Layout
+from training.report.inputs import read_inputs
+from training.report.metrics import metrics
+from training.report.page import render
+from training.report.planted import score
+from training.report.plots import write_plots
+from training.report.summary import terminal_summary
+
+__all__ = ["Report", "terminal_summary", "write_report"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written."""
+
+    page: Path
+    bytes: int  # of the page
+    metrics: dict[str, Any]
+
+
+def write_report(layout: Layout) -> Report:
+    """Write `reports/metrics.json`, `reports/plots/*.csv` and `reports/index.html`, each atomically.
+
+    Raises ValueError (one line: file and what to do) if an input is missing or malformed; nothing is written then.
+    """
+    inputs = read_inputs(layout)
+    scored = score(inputs)
+    numbers = metrics(inputs, scored)
+    html = render(inputs, numbers, scored)
+    page = layout.reports / "index.html"
+    write_json(layout.reports / "metrics.json", numbers)
+    write_plots(layout.reports / "plots", numbers)
+    write_text(page, html)
+    return Report(page, len(html.encode()), numbers)

@@ -1,0 +1,169 @@
+"""The figures of the report: what is drawn, from which numbers, and how each reads in plain words."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+from markupsafe import Markup
+
+from pipelines.ledger import VERDICTS
+from training.report import charts
+from training.report.metrics import LEARNERS, MEAN
+
+NAMES = {"learner": "Learner", "class_mean": "Class mean", "ridge": "Ridge", "knn": "k-NN"}
+Interval = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a chart: its label, the drawing, and the value in words."""
+
+    label: str
+    drawing: Markup
+    value: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Rows over a common axis, with what they show in words for those who cannot see them."""
+
+    rows: list[Row]
+    axis: Markup
+    alt: str
+    title: str = ""
+
+
+def points(value: float) -> str:
+    """A difference of accuracies in percentage points, with its sign."""
+    return f"{100 * value:+.1f}".replace("-", "−")
+
+
+def span_points(value: Interval) -> str:
+    """An interval of differences, in percentage points."""
+    return f"{points(value['low'])} to {points(value['high'])}"
+
+
+def sure(value: Interval) -> bool:
+    """Whether the interval leaves zero out."""
+    return value["low"] > 0 or value["high"] < 0
+
+
+def accuracy_charts(held_out: Mapping[str, Any]) -> list[Chart]:
+    """One chart a number of shots: each held-out domain with the learner and the baselines; most shots first."""
+    if not held_out:
+        return []
+    values = [v for by_shot in held_out.values() for by in by_shot.values() for name, v in by.items() if name in LEARNERS]
+    scale = charts.nice_scale(min(v["low"] for v in values), max(v["high"] for v in values))
+    labels = [f"{100 * tick:.0f} %" for tick in scale.ticks]
+    drawn = []
+    for shot in reversed(list(held_out[MEAN])):
+        rows, told = [], []
+        for domain, by_shot in held_out.items():
+            found = [(name, by_shot[shot][name]) for name in LEARNERS if name in by_shot[shot]]
+            rows.append(Row(domain, charts.interval_track(found, scale, row=14)))
+            told.append(f"{domain}: " + ", ".join(f"{NAMES[name]} {100 * v['mean']:.1f} %" for name, v in found))
+        title = shot.replace("_", "-")
+        drawn.append(Chart(rows, charts.axis(scale, labels), f"Accuracy, {title}. " + "; ".join(told), title))
+    return drawn
+
+
+def effect_chart(rows: Sequence[tuple[str, Interval]], what: str) -> Chart | None:
+    """Dots with intervals around zero, in percentage points; None where there is nothing to show."""
+    if not rows:
+        return None
+    scale = charts.nice_scale(min(0.0, *(v["low"] for _, v in rows)), max(0.0, *(v["high"] for _, v in rows)))
+    drawn = [
+        Row(
+            label,
+            charts.interval_track([("learner" if sure(v) else "unsure", v)], scale, zero=0.0, row=20),
+            points(v["mean"]),
+            span_points(v),
+        )
+        for label, v in rows
+    ]
+    told = "; ".join(f"{label} {points(v['mean'])} points ({span_points(v)})" for label, v in rows)
+    return Chart(drawn, charts.axis(scale, [f"{100 * tick:+.3g}".replace("-", "−") for tick in scale.ticks]), f"{what}: {told}")
+
+
+def removal_chart(removal: Mapping[str, Mapping[str, Interval]]) -> Chart | None:
+    """What is lost on average without each train domain, the most important first."""
+    rows = sorted(((name, row[MEAN]) for name, row in removal.items()), key=lambda item: (-item[1]["mean"], item[0]))
+    return effect_chart(rows, "Accuracy lost without each train domain, mean over held-out domains")
+
+
+def replacement_chart(replacement: Mapping[str, Mapping[str, Interval]]) -> Chart | None:
+    """What each swap wins on average, the best first."""
+    rows = [(f"{name} → {spare}", v) for name, row in replacement.items() for spare, v in row.items()]
+    rows.sort(key=lambda item: (-item[1]["mean"], item[0]))
+    return effect_chart(rows, "Accuracy won by each replacement, mean over held-out domains")
+
+
+def heat(value: Interval, largest: float) -> dict[str, Any]:
+    """A cell of a heat map: the numbers in words, the colour's strength 0 to 100 and its side."""
+    strength = min(100.0, 100.0 * abs(value["mean"]) / (largest or 1.0))
+    return {
+        "words": points(value["mean"]),
+        "span": span_points(value),
+        "strength": round(strength * 0.72, 1),  # the darkest cell still carries dark text
+        "side": "gain" if value["mean"] >= 0 else "loss",
+        "sure": sure(value),
+    }
+
+
+def heat_rows(table: Mapping[str, Mapping[str, Interval]]) -> list[tuple[str, list[tuple[str, dict[str, Any]]]]]:
+    """(row, [(column, cell)]) of a table of intervals, all on one scale of colour."""
+    largest = max((abs(value["mean"]) for row in table.values() for value in row.values()), default=0.0)
+    return [(name, [(column, heat(value, largest)) for column, value in row.items()]) for name, row in table.items()]
+
+
+def verdict_rows(curation: Mapping[str, Mapping[str, int]]) -> list[Row]:
+    """One bar a domain: the records set aside, by verdict, on a common scale; the share kept in words."""
+    aside = [verdict for verdict in VERDICTS if verdict != "kept"]
+    most = max((sum(counts[v] for v in aside) for counts in curation.values()), default=0)
+    rows = []
+    for domain, counts in curation.items():
+        parts = [(f"v-{v}", float(counts[v]), f"{v.replace('_', ' ')}: {counts[v]}") for v in aside if counts[v]]
+        share = counts["kept"] / max(1, sum(counts.values()))
+        rows.append(Row(domain, charts.stacked_bar(parts, most), f"{100 * share:.1f} %", f"{sum(counts[v] for v in aside)}"))
+    return rows
+
+
+def balance_chart(domain: str, class_counts: Mapping[str, Mapping[str, int]]) -> Chart:
+    """Images of each class before and after curation, the largest class first."""
+    order = sorted(class_counts.items(), key=lambda item: (-item[1]["before"], item[0]))
+    before, after = [c["before"] for _, c in order], [c["after"] for _, c in order]
+    titles = [f"{label}: {c['before']} → {c['after']}" for label, c in order]
+    kept = [count for count in after if count]
+    was, now = _range(before), _range(kept)
+    alt = f"{domain}: {len(before)} classes of {was} images before, {len(kept)} of {now} after"
+    return Chart([], charts.columns(before, after, titles, alt), alt, f"{was} → {now}")
+
+
+def _range(counts: Sequence[int]) -> str:
+    if not counts:
+        return "0"
+    return f"{min(counts)}–{max(counts)}" if min(counts) < max(counts) else str(counts[0])
+
+
+def learning_charts(training: pl.DataFrame) -> list[Chart]:
+    """Loss, and accuracy on training and validation episodes, over the steps."""
+    x = charts.nice_scale(0.0, float(training["step"].max() or 1), 4)  # type: ignore[arg-type]
+    drawn = []
+    for title, form, names in (
+        ("Loss", "g", [("loss", "learner")]),
+        ("Accuracy", ".0%", [("accuracy", "learner"), ("validation_accuracy", "class_mean marked")]),
+    ):
+        series, told = [], []
+        for column, kind in names:
+            part = training.select("step", column).drop_nulls()
+            if part.height:
+                steps, values = part["step"].to_list(), part[column].to_list()
+                series.append((kind, steps, values))
+                told.append(f"{column.replace('_', ' ')} from {values[0]:.3f} to {values[-1]:.3f}")
+        if series:
+            y = charts.nice_scale(min(min(s[2]) for s in series), max(max(s[2]) for s in series), 4)
+            alt = f"{title} over {training.height} logged steps: " + "; ".join(told)
+            drawn.append(Chart([], charts.lines(series, x, y, form, alt), alt, title))
+    return drawn

@@ -1,0 +1,122 @@
+"""All that the report reads, loaded once. Only domains that the manifest lists are looked at: one taken out leaves no trace."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from safetensors import safe_open
+
+from pipelines.files import read_json
+from pipelines.layout import Layout
+from training.report.stage_times import StageTime, read_stages
+
+RESULTS_SCHEMA: dict[str, type[pl.DataType]] = {
+    "subset": pl.String,
+    "kind": pl.String,
+    "removed": pl.String,
+    "added": pl.String,
+    "domain": pl.String,
+    "n_shot": pl.Int32,
+    "learner": pl.String,
+    "accuracies": pl.List,
+}
+TRAINING_COLUMNS = ("step", "loss", "accuracy", "validation_accuracy")
+
+
+@dataclass(frozen=True)
+class Domain:
+    """One listed domain: its entry in the manifest and what curation left on disk."""
+
+    name: str
+    entry: dict[str, Any]
+    stats: dict[str, Any]
+    provenance: dict[str, Any]
+    ledger: pl.DataFrame
+    evidence: pl.DataFrame  # duplicates.parquet
+    planted: pl.DataFrame  # source_id, kind, of, domain; empty where nothing was planted
+
+    @property
+    def role(self) -> str:
+        """train, held_out or spare."""
+        return str(self.entry["role"])
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything the report is made of, in the manifest's order of domains."""
+
+    layout: Layout
+    manifest: dict[str, Any]
+    domains: dict[str, Domain]
+    overlap: pl.DataFrame
+    results: pl.DataFrame
+    training: pl.DataFrame
+    stages: list[StageTime]
+    learner: dict[str, str]  # what the model's file says about itself; empty where it says nothing
+
+    def in_role(self, role: str) -> list[str]:
+        """Names of the domains with this role, in order."""
+        return [name for name, domain in self.domains.items() if domain.role == role]
+
+
+def read_inputs(layout: Layout) -> Inputs:
+    """Read what the report needs. Raises ValueError (one line: file and what to do) if something is missing or malformed."""
+    manifest = read_json(_there(layout.manifest))
+    domains = {name: read_domain(layout, name, entry) for name, entry in manifest["domains"].items()}
+    return Inputs(
+        layout=layout,
+        manifest=manifest,
+        domains=domains,
+        overlap=pl.read_parquet(_there(layout.overlap)),
+        results=read_results(layout),
+        training=read_training(layout.reports / "training.csv"),
+        stages=read_stages(layout.state / "stages", list(domains)),
+        learner=_about_model(layout.model),
+    )
+
+
+def read_domain(layout: Layout, name: str, entry: dict[str, Any]) -> Domain:
+    """Read one domain's ledger, evidence, statistics and planted truth."""
+    folder = layout.domain(name)
+    return Domain(
+        name=name,
+        entry=entry,
+        stats=read_json(_there(folder / "stats.json")),
+        provenance=read_json(_there(folder / "provenance.json")),
+        ledger=pl.read_parquet(_there(folder / "ledger.parquet")),
+        evidence=pl.read_parquet(_there(folder / "duplicates.parquet")),
+        planted=pl.read_parquet(_there(layout.raw(name) / "planted.parquet")),
+    )
+
+
+def read_results(layout: Layout) -> pl.DataFrame:
+    """The measurement's table. Raises ValueError if columns are missing."""
+    path = _there(layout.measurement / "results.parquet")
+    results = pl.read_parquet(path)
+    missing = [name for name in RESULTS_SCHEMA if name not in results.columns]
+    if missing:
+        raise ValueError(f"{path}: expected the column {missing[0]!r}; delete it and run `dvc repro`")
+    return results
+
+
+def read_training(path: Path) -> pl.DataFrame:
+    """The training log as numbers; empty cells are null."""
+    frame = pl.read_csv(_there(path), infer_schema=False)
+    missing = [name for name in TRAINING_COLUMNS if name not in frame.columns]
+    if missing:
+        raise ValueError(f"{path}: expected the column {missing[0]!r}; delete it and run `dvc repro`")
+    return frame.select(pl.col(TRAINING_COLUMNS).cast(pl.Float64, strict=False))
+
+
+def _about_model(path: Path) -> dict[str, str]:
+    if not path.exists():
+        return {}
+    with safe_open(path, "np") as file:
+        return dict(file.metadata() or {})
+
+
+def _there(path: Path) -> Path:
+    if not path.exists():
+        raise ValueError(f"{path}: missing; run `dvc repro` to make it")
+    return path

@@ -1,0 +1,112 @@
+"""The numbers of the report, in the fixed form of `reports/metrics.json`: later work adds to it and renames nothing.
+
+Accuracies are shares, 0 to 1; every interval is 95 %. `removal` is what is lost when a domain is taken out,
+V(full) - V(without): positive where the domain helps.
+`replacement` is V(replaced) - V(full): positive where the spare helps more.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from training.evaluate import interval, mean_interval
+from training.report.inputs import Inputs
+from training.report.planted import totals
+from training.report.stage_times import before_report
+
+Interval = dict[str, float]  # mean, low, high
+Accuracies = dict[str, NDArray[np.float64]]  # held-out domain -> accuracy of each episode
+LEARNERS = ("learner", "class_mean", "ridge", "knn")
+COMPARED = ("class_mean", "ridge")
+MEAN = "mean"
+
+
+def metrics(inputs: Inputs, scored: pl.DataFrame) -> dict[str, Any]:
+    """All of metrics.json. `scored` is what `planted.score` found."""
+    results = inputs.results
+    return {
+        "held_out": held_out(results),
+        "removal": removal(results, inputs.in_role("train")),
+        "replacement": replacement(results, inputs.in_role("train"), inputs.in_role("spare")),
+        "curation": {name: dict(domain.stats["verdicts"]) for name, domain in inputs.domains.items()},
+        "planted": totals(scored),
+        "seconds": {time.stage: time.seconds for time in before_report(inputs.stages)},
+    }
+
+
+def held_out(results: pl.DataFrame) -> dict[str, Any]:
+    """held_out.<domain|mean>.<n>_shot.<learner or difference>: accuracies of the trained learner and the baselines."""
+    main = results.filter(pl.col("kind") == "main")
+    tables: dict[str, Any] = {}
+    for n_shot in shots(main):
+        found = {name: accuracies(main, "main", n_shot, name) for name in LEARNERS}
+        columns = {name: found[name] for name in LEARNERS if found[name]}
+        for other in COMPARED:
+            if found["learner"] and found[other]:
+                columns[f"learner_minus_{other}"] = difference(found["learner"], found[other])
+        for name, by_domain in columns.items():
+            bounds = (-1.0, 1.0) if "minus" in name else (0.0, 1.0)
+            for domain, value in over_domains(by_domain, bounds).items():
+                tables.setdefault(domain, {}).setdefault(f"{n_shot}_shot", {})[name] = value
+    return tables
+
+
+def removal(results: pl.DataFrame, train: Iterable[str]) -> dict[str, dict[str, Interval]]:
+    """removal.<train domain>.<held-out domain|mean>: accuracy lost without the domain, at the most shots up to 5."""
+    n_shot = judged_at(results)
+    full = accuracies(results, "full", n_shot, "learner")
+    rows = {name: accuracies(results, f"without:{name}", n_shot, "learner") for name in train}
+    return {name: over_domains(difference(full, without)) for name, without in rows.items() if without}
+
+
+def replacement(results: pl.DataFrame, train: Sequence[str], spares: Sequence[str]) -> dict[str, dict[str, Interval]]:
+    """replacement.<train domain>.<spare>: accuracy won with the spare in the domain's place, mean over held-out domains."""
+    n_shot = judged_at(results)
+    full = accuracies(results, "full", n_shot, "learner")
+    tables: dict[str, dict[str, Interval]] = {}
+    for name in train:
+        for spare in spares:
+            replaced = accuracies(results, f"{name}->{spare}", n_shot, "learner")
+            if replaced:
+                tables.setdefault(name, {})[spare] = over_domains(difference(replaced, full))[MEAN]
+    return tables
+
+
+def shots(results: pl.DataFrame) -> list[int]:
+    """The numbers of shots measured, ascending."""
+    return [int(value) for value in results["n_shot"].unique().sort()]
+
+
+def judged_at(results: pl.DataFrame) -> int:
+    """Shots at which removal and replacement are judged: 5 where measured, else the most there are."""
+    measured = shots(results.filter(pl.col("kind") == "full")) or shots(results)
+    return 5 if 5 in measured else max(measured, default=5)
+
+
+def accuracies(results: pl.DataFrame, subset: str, n_shot: int, learner: str) -> Accuracies:
+    """Accuracy of every episode, [E] a held-out domain; empty where the subset was not measured."""
+    rows = results.filter((pl.col("subset") == subset) & (pl.col("n_shot") == n_shot) & (pl.col("learner") == learner))
+    return {name: np.asarray(values, dtype=np.float64) for name, values in rows.select("domain", "accuracies").iter_rows()}
+
+
+def difference(first: Accuracies, second: Accuracies) -> Accuracies:
+    """first - second, episode by episode. Raises ValueError if a domain's episodes are not the same in both."""
+    if first.keys() != second.keys() or any(first[name].shape != second[name].shape for name in first):
+        raise ValueError("models/measurement/results.parquet: subsets were judged on different episodes; run `dvc repro`")
+    return {name: first[name] - second[name] for name in first}
+
+
+def over_domains(
+    by_domain: Mapping[str, NDArray[np.float64]], bounds: tuple[float, float] = (-1.0, 1.0)
+) -> dict[str, Interval]:
+    """The interval of each domain, and of the plain mean of their means; ends are kept within `bounds`."""
+    table = {name: _interval(interval(values), bounds) for name, values in by_domain.items()}
+    return table | {MEAN: _interval(mean_interval(list(by_domain.values())), bounds)}
+
+
+def _interval(found: tuple[float, float, float], bounds: tuple[float, float]) -> Interval:
+    mean, low, high = (min(max(value, bounds[0]), bounds[1]) for value in found)
+    return {"mean": round(mean, 6), "low": round(low, 6), "high": round(high, 6)}

@@ -1,0 +1,154 @@
+"""The report as one HTML file: what the template needs, and the template rendered with every value escaped."""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from pipelines.ledger import VERDICTS
+from training.report import figures, gallery, planted
+from training.report.charts import swatch
+from training.report.findings import findings
+from training.report.inputs import Inputs
+from training.report.metrics import COMPARED, LEARNERS, judged_at
+from training.report.stage_times import DOMAIN_STAGES, before_report, last_run
+
+HERE = Path(__file__).parent
+PACKAGES = ("tessera", "torch", "polars", "numpy", "pillow", "scikit-learn")
+VERDICT_WORDS = {verdict: verdict.replace("_", " ") for verdict in VERDICTS}
+
+
+def render(inputs: Inputs, metrics: Mapping[str, Any], scored: pl.DataFrame) -> str:
+    """The whole page. The same inputs give the same bytes."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"percent": percent, "size": size, "seconds": seconds, "count": count}
+    template = environment.get_template("report.html.j2")
+    style = Markup((HERE / "style.css").read_text(encoding="utf-8"))  # noqa: S704 our own file
+    return template.render(
+        style=style,
+        **_glance(inputs, metrics),
+        **_curation(inputs, metrics, scored),
+        **_learning(inputs, metrics),
+        **_cost(inputs),
+    )
+
+
+def _glance(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    counted = [d.stats for d in inputs.domains.values()]
+    return {
+        "roles": {role: len(inputs.in_role(role)) for role in ("train", "held_out", "spare")},
+        "kept": sum(stats["kept"] for stats in counted),
+        "records": sum(stats["records"] for stats in counted),
+        "findings": findings(metrics, inputs.stages),
+        "tables": _accuracy_tables(metrics["held_out"]),
+        "learners": {name: figures.NAMES[name] for name in LEARNERS},
+        "sheets": gallery.contact_sheets(inputs),
+    }
+
+
+def _accuracy_tables(held_out: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One table a number of shots, most first: (domain, cells, best); the mean comes last."""
+    tables = []
+    for shot in reversed(list(held_out.get("mean", {}))):
+        rows = []
+        for domain, by_shot in held_out.items():
+            found = by_shot[shot]
+            best = max((found[name]["mean"] for name in LEARNERS if name in found), default=0.0)
+            rows.append({"domain": domain, "cells": [found.get(name) for name in LEARNERS], "best": best})
+        mean = held_out["mean"][shot]
+        less = [(figures.NAMES[other], mean.get(f"learner_minus_{other}")) for other in COMPARED]
+        differences = [(name, figures.points(v["mean"]), figures.span_points(v)) for name, v in less if v]
+        tables.append({"title": shot.replace("_", "-"), "rows": rows, "differences": differences})
+    return tables
+
+
+def _curation(inputs: Inputs, metrics: Mapping[str, Any], scored: pl.DataFrame) -> dict[str, Any]:
+    used = [v for v in VERDICTS if v != "kept" and any(counts[v] for counts in metrics["curation"].values())]
+    return {
+        "verdicts": VERDICT_WORDS,
+        "curation": metrics["curation"],
+        "legend": [swatch(f"v-{verdict}", VERDICT_WORDS[verdict]) for verdict in used],
+        "verdict_rows": figures.verdict_rows(metrics["curation"]),
+        "balance": [(name, figures.balance_chart(name, d.stats["class_counts"])) for name, d in inputs.domains.items()],
+        "conflicts": gallery.copies(inputs, "label_conflict"),
+        "duplicates": gallery.copies(inputs, "duplicate"),
+        "unreadable": gallery.unreadable(inputs),
+        "exclusions": gallery.exclusions(inputs),
+        "planted": metrics["planted"],
+        "planted_kinds": list(planted.by_kind(scored).iter_rows(named=True)),
+        "planted_wrong": list(scored.filter(pl.col("outcome") != "found").head(20).iter_rows(named=True)),
+    }
+
+
+def _learning(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "learning": figures.learning_charts(inputs.training),
+        "accuracy": figures.accuracy_charts(metrics["held_out"]),
+        "learner_legend": [swatch(name, figures.NAMES[name]) for name in LEARNERS],
+        "judged_at": judged_at(inputs.results),
+        "removal_heat": figures.heat_rows(metrics["removal"]),
+        "removal": figures.removal_chart(metrics["removal"]),
+        "replacement_heat": figures.heat_rows(metrics["replacement"]),
+        "replacement": figures.replacement_chart(metrics["replacement"]),
+        "spares": inputs.in_role("spare"),
+    }
+
+
+def _cost(inputs: Inputs) -> dict[str, Any]:
+    known, ran = before_report(inputs.stages), last_run(inputs.stages)
+    cells = {(time.group, time.domain): {"time": time, "ran": time.stage in ran} for time in known}
+    return {
+        "domain_stages": DOMAIN_STAGES,
+        "cost_rows": [(name, [cells.get((stage, name)) for stage in DOMAIN_STAGES]) for name in inputs.domains],
+        "shared_cells": [cell for (_, domain), cell in cells.items() if not domain],
+        "ran": [time for time in known if time.stage in ran],
+        "unchanged": [time for time in known if time.stage not in ran],
+        "versions": {name: version(name) for name in PACKAGES if _installed(name)},
+        "encoder": inputs.manifest["encoder"],
+        "digests": [(name, d.entry) for name, d in inputs.domains.items()],
+        "settings": {name: _flat(d.provenance.get("curation", {})) for name, d in inputs.domains.items()},
+        "learner": inputs.learner,
+    }
+
+
+def _installed(name: str) -> bool:
+    try:
+        return bool(version(name))
+    except ModuleNotFoundError:  # run from the tree without being installed
+        return False
+
+
+def _flat(settings: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= _flat(value, f"{before}{name}.") if isinstance(value, dict) else {f"{before}{name}": value}
+    return flat
+
+
+def percent(value: float) -> str:
+    """A share with one decimal, without the sign."""
+    return f"{100 * value:.1f}"
+
+
+def count(value: int) -> str:
+    """A whole number with thin spaces between thousands."""
+    return f"{value:,}".replace(",", "\u202f")
+
+
+def seconds(value: float) -> str:
+    """A duration as people say it."""
+    return f"{value:.1f} s" if value < 60 else f"{int(value) // 60} min {int(value) % 60:02d} s"
+
+
+def size(value: int) -> str:
+    """Bytes in a unit that leaves a small number."""
+    for unit, bytes_ in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if value >= bytes_:
+            return f"{value / bytes_:.1f} {unit}"
+    return f"{value} B"
