@@ -1,8 +1,13 @@
 """The data side's command line: `python -m pipelines --help`."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
+
+# parallelism is over batches; threads inside a matrix product would fight them, and make results depend on the machine
+for library in ("OPENBLAS", "OMP", "MKL"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 from pipelines.cli import guarded, run_stage
 from pipelines.layout import Layout
@@ -27,7 +32,9 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("check", help="verify all that is on disk against ledgers, indexes and checksums; exit status 0 or 1")
     prune = commands.add_parser("prune", help="remove what belongs to domains that params.yaml no longer lists")
     prune.add_argument("--dry-run", action="store_true", help="only say what would be removed")
-    preset = commands.add_parser("preset", help="put a preset of presets/ in the place of params.yaml (the old one is kept as .bak)")
+    preset = commands.add_parser(
+        "preset", help="put a preset of presets/ in the place of params.yaml (the old one is kept as .bak)"
+    )
     preset.add_argument("name", metavar="NAME", help="the preset's name, e.g. default or real")
     preset.add_argument("--folder", help="where cards' relative file names start (sources_folder)")
     ui = commands.add_parser("ui", help="reach or start the Prefect server and print the address of its UI")

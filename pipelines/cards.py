@@ -26,7 +26,7 @@ class Source(Settings):
     locator: str = Field(min_length=1)  # a generator's name, a path or an URL
     checksum: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$")
     label: Label = Label()
-    options: dict[str, Any] = {}  # what this kind of source alone understands; checked by its module
+    options: dict[str, Any] = Field(default_factory=dict)  # what this kind of source alone understands; checked by its module
 
 
 class Overrides(Settings):

@@ -7,7 +7,7 @@ import polars as pl
 from pipelines.cards import load_card
 from pipelines.files import atomic_path, read_json, write_json
 from pipelines.layout import Layout
-from pipelines.overlap import exclusions, find_overlap, same_domain
+from pipelines.overlap import exclusions, find_overlap, refuse_same_domain
 from pipelines.params import Params
 from pipelines.publish import domain_digest
 
@@ -19,12 +19,7 @@ def collect(params: Params, layout: Layout) -> dict[str, Any]:
     """
     prints = {name: _kept_fingerprints(layout, name) for name in params.domains}
     overlap = find_overlap(prints)
-    twins = same_domain(overlap, {name: frame.height for name, frame in prints.items()})
-    if twins:
-        one, other, share = twins[0]
-        raise ValueError(
-            f"domains {one} and {other} hold the same images ({share:.0%} of the smaller one); take one of them out of params.yaml"
-        )
+    refuse_same_domain(overlap, {name: frame.height for name, frame in prints.items()})
     excluded = exclusions(overlap, dict(params.domains)).sort("domain", "key", "because_domain", "because_key")
     domains = {name: _entry(layout, name, role) for name, role in params.domains.items()}
     encoders = sorted({str(read_json(layout.features(name) / "source.json")["encoder_digest"]) for name in params.domains})

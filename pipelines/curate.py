@@ -74,8 +74,8 @@ def decide(examined: pl.DataFrame, settings: Curation, domain: str) -> tuple[pl.
     classes = ledger.filter(pl.col("verdict") == "kept")["label"].n_unique()
     if classes < 2:
         raise ValueError(
-            f"domain {domain}: {classes} of its {ledger['label'].n_unique()} classes have {settings.min_per_class} usable images "
-            f"(curation.min_per_class), at least 2 classes are needed; lower it or add images"
+            f"domain {domain}: {classes} of its {ledger['label'].n_unique()} classes have {settings.min_per_class} "
+            "usable images (curation.min_per_class), at least 2 classes are needed; lower it or add images"
         )
     ledger, split_by = split(ledger, settings)
     return ledger, evidence, split_by
@@ -94,7 +94,9 @@ def write_domain(raw: Path, target: Path, ledger: pl.DataFrame, settings: Curati
     )
 
     def encode(batch: pl.DataFrame) -> list[Sample]:
-        return [_sample(row, settings) for row in batch.join(places, on="source_id", maintain_order="left").iter_rows(named=True)]
+        return [
+            _sample(row, settings) for row in batch.join(places, on="source_id", maintain_order="left").iter_rows(named=True)
+        ]
 
     with ShardWriter(target, settings.shard_images) as writer:
         for samples in map_batches("shard", encode, read_raw(raw, BATCH)):

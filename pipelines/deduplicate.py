@@ -15,7 +15,7 @@ from pipelines.near import looks, pairs_within, thumbs_of
 
 LOSSY = ("JPEG", "MPO", "WEBP")
 QUARTER_TURNS = ("turned 90", "turned 270", "transposed", "transversed")
-SHAPE_TOLERANCE = 1.1  # between the proportions of two copies
+SHAPE_TOLERANCE = 1.5  # between the proportions of two copies: people squash pictures, but a bar is no square
 INVERSE = {"turned 90": "turned 270", "turned 270": "turned 90"}
 EVIDENCE: dict[str, type[pl.DataType]] = {
     "key_a": pl.String,

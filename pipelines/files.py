@@ -26,7 +26,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(target: Path) -> Iterator[Path]:
-    """Yield an empty temporary folder beside `target`; on success it takes the place of `target`, on any error it is removed."""
+    """Yield an empty temporary folder; on success it takes the place of `target`, on any error it is removed."""
     target.parent.mkdir(parents=True, exist_ok=True)
     for stale in target.parent.glob(f".{target.name}.*.part"):
         shutil.rmtree(stale)  # left by a killed run

@@ -1,6 +1,5 @@
-"""The stages of the data side as Prefect flows: thin, each one run of `python -m pipelines <stage>`. Import after `server.connect`."""
+"""The data side's stages as Prefect flows: thin, each a run of `python -m pipelines <stage>`. Import after `server.connect`."""
 
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +15,8 @@ from pipelines.ledger import counts
 from pipelines.params import Params
 from pipelines.pictures import cluster_sheet, contact_sheet
 from pipelines.raw import RawSummary, count_raw, write_raw
-from pipelines.sources import Place, RawRecord, kind_of
+from pipelines.sources import Place, kind_of
+from pipelines.sources.locators import shown
 from pipelines.sources.transfer import TransferError
 
 RETRIES = 4
@@ -29,9 +29,9 @@ def download_flow(domain: str, params: Params, layout: Layout) -> str:
     place = Place(layout.root / params.sources_folder, layout.state / "downloads" / domain)
 
     def fetch() -> RawSummary:
-        progress = watched.Progress(f"download {domain}", 0)
+        progress = watched.Count(f"download {domain}")
         with atomic_folder(layout.raw(domain)) as target:
-            return write_raw(_counted(kind.records(card.source, place), progress), target, _about(card))
+            return write_raw(kind.records(card.source, place), target, _about(card), progress)
 
     def body() -> str:
         summary = watched.run_task("fetch", fetch, retries=RETRIES, retry_on=TransferError)
@@ -43,13 +43,7 @@ def download_flow(domain: str, params: Params, layout: Layout) -> str:
 
 
 def _about(card: Card) -> dict[str, str]:
-    return {"kind": card.source.kind, "locator": card.source.locator.rsplit("@", 1)[-1], "checksum": card.source.checksum or ""}
-
-
-def _counted(records: Iterator[RawRecord], progress: watched.Progress) -> Iterator[RawRecord]:
-    for record in records:
-        yield record
-        progress.add(1)
+    return {"kind": card.source.kind, "locator": shown(card.source.locator), "checksum": card.source.checksum or ""}
 
 
 def curate_flow(domain: str, params: Params, layout: Layout) -> str:
@@ -71,10 +65,11 @@ def _show_domain(card: Card, curated: Curated, layout: Layout) -> None:
     stats = curated.stats
     verdicts = [{"verdict": verdict, "records": count} for verdict, count in stats["verdicts"].items()]
     watched.show_table(watched.artifact_key("verdicts", card.id), verdicts, f"Verdicts of {card.id}")
-    splits = ", ".join(f"{name} {part['images']} images of {part['classes']} classes" for name, part in stats["splits"].items())
+    splits = ", ".join(f"{name} {part['images']} of {part['classes']} classes" for name, part in stats["splits"].items())
+    kept = f"{stats['kept']} of {stats['records']} records kept in {stats['classes']} classes"
     parts = [
         f"# {card.title}",
-        f"{stats['kept']} of {stats['records']} records kept in {stats['classes']} classes. Split by {stats['split_by']}: {splits}.",
+        f"{kept}. Split by {stats['split_by']}: {splits}.",
         f"![contact sheet]({contact_sheet(layout, card.id)})",
     ]
     clusters = cluster_sheet(layout, card.id)
@@ -98,10 +93,9 @@ def embed_flow(domain: str, layout: Layout) -> str:
     """Cache the features of a domain in `features/<domain>/`."""
 
     def body() -> str:
-        progress = watched.Progress(f"embed {domain}", int(read_json(layout.domain(domain) / "stats.json")["kept"]))
+        batches = watched.Batches(domain, int(read_json(layout.domain(domain) / "stats.json")["kept"]))
         with atomic_folder(layout.features(domain)) as target:
-            images = watched.run_task("embed", partial(embed, domain, layout, target, progress.add))
-        progress.close()
+            images = embed(domain, layout, target, batches)
         return f"features of {images} images"
 
     return watched.run_flow("embed", domain, body)

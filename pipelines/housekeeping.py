@@ -63,9 +63,7 @@ def prune(params: Params, layout: Layout, *, dry_run: bool) -> int:
         if path.is_dir() and path.name not in params.domains and not path.name.startswith(".")
     ]
     doomed += [
-        path
-        for path in sorted((layout.state / "stages").glob("*@*.json"))
-        if path.stem.partition("@")[2] not in params.domains
+        path for path in sorted((layout.state / "stages").glob("*@*.json")) if path.stem.partition("@")[2] not in params.domains
     ]
     stale = _stale_lock_entries(params, layout)
     for path in doomed:

@@ -45,17 +45,17 @@ class Training(Settings):
     min_shot: int = Field(default=1, ge=1, le=100)
     max_shot: int = Field(default=5, ge=1, le=100)
     n_query: int = Field(default=5, ge=1, le=100)  # queries a class
-    steps: int = Field(default=600, ge=1, le=10_000_000)
+    steps: int = Field(default=300, ge=1, le=10_000_000)
     batch: int = Field(default=16, ge=1, le=4096)  # episodes a step
-    learning_rate: float = Field(default=3e-4, gt=0.0, le=1.0)
-    warmup: int = Field(default=50, ge=0, le=1_000_000)  # steps
-    width: int = Field(default=256, ge=8, le=8192)
+    learning_rate: float = Field(default=1e-3, gt=0.0, le=1.0)
+    warmup: int = Field(default=30, ge=0, le=1_000_000)  # steps
+    width: int = Field(default=128, ge=8, le=8192)
     layers: int = Field(default=2, ge=1, le=64)
     heads: int = Field(default=4, ge=1, le=64)
     rotate: bool = True  # a fresh random rotation of the feature space in each episode
-    readout: Literal["linear", "class_mean", "ridge"] = "class_mean"
+    readout: Literal["linear", "class_mean", "ridge"] = "ridge"
     pretrain_steps: int = Field(default=0, ge=0, le=10_000_000)  # steps on synthetic tasks, paid once for all collections
-    synthetic_share: float = Field(default=0.0, ge=0.0, le=1.0)  # of the episodes of each step
+    synthetic_share: float = Field(default=0.5, ge=0.0, le=1.0)  # of the steps, on synthetic tasks
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
 
     @model_validator(mode="after")
@@ -71,8 +71,8 @@ class Measurement(Settings):
     """How held-out accuracy is taken, and the budget of each training that removes or replaces a domain."""
 
     n_way: int = Field(default=5, ge=2, le=64)
-    n_shots: list[int] = [1, 5]
-    n_query: int = Field(default=15, ge=1, le=100)
+    n_shots: list[int] = Field(default_factory=lambda: [1, 5])
+    n_query: int = Field(default=10, ge=1, le=100)
     episodes: int = Field(default=600, ge=10, le=1_000_000)
     steps: int = Field(default=150, ge=1, le=10_000_000)  # of each subset's training; the same for every subset
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
@@ -100,6 +100,8 @@ class Params(Settings):
         for name in value:
             if not DOMAIN_ID.fullmatch(name):
                 raise ValueError(f"{name!r} is no domain name: expected a-z, 0-9 and _, starting with a letter")
+            if name in ("mean", "manifest", "overlap"):
+                raise ValueError(f"{name!r} is taken: tables and files use that word; name the domain otherwise")
         for role in ("train", "held_out"):
             if role not in value.values():
                 raise ValueError(f"expected at least one domain with the role {role!r}")

@@ -1,4 +1,7 @@
-"""The Prefect server: reach the one that answers, else start our own on loopback. Imports no Prefect: that reads its settings once."""
+"""The Prefect server: reach the one that answers, else start ours on loopback.
+
+Imports no Prefect, for that reads its settings once, when imported.
+"""
 
 import fcntl
 import json

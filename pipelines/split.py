@@ -47,6 +47,8 @@ def _names(sizes: tuple[int, int, int]) -> list[str]:
 
 def _by_image(kept: pl.DataFrame, settings: Curation) -> pl.DataFrame:
     parts = []
-    for _, group in kept.with_columns(lots(kept["key"], settings.seed)).sort("lot", "key").group_by("label", maintain_order=True):
+    for _, group in (
+        kept.with_columns(lots(kept["key"], settings.seed)).sort("lot", "key").group_by("label", maintain_order=True)
+    ):
         parts.append(group.with_columns(split=pl.Series(_names(_sizes(group.height, settings.splits)), dtype=pl.String)))
     return pl.concat(parts) if parts else kept.with_columns(split=pl.lit(None, dtype=pl.String))

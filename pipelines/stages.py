@@ -27,7 +27,7 @@ def current_run() -> str:
 
 @contextmanager
 def record_stage(layout: Layout, stage: str, outputs: list[Path]) -> Iterator[None]:
-    """Write `.tessera/stages/<stage>.json` when the stage has ended well: seconds since the process began, bytes of its outputs."""
+    """Write `.tessera/stages/<stage>.json` once the stage has ended well: seconds of its process, bytes of its outputs."""
     yield
     seconds = time.time() - psutil.Process(os.getpid()).create_time()
     entry = {

@@ -5,7 +5,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import polars as pl
 from prefect import Flow, Task, tags
@@ -17,7 +17,8 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 from prefect.cache_policies import NO_CACHE
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.futures import PrefectFuture
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from pipelines.layout import Layout
 
@@ -29,7 +30,7 @@ AHEAD = WORKERS + 1  # batches in flight; bounds memory whatever the domain's si
 def run_flow(stage: str, subject: str, function: Callable[[], Result]) -> Result:
     """Run `function` as one flow run named `<stage> <subject>` and tagged with both. Its exceptions pass through."""
     name = f"{stage} {subject}".strip()
-    runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=WORKERS)
+    runner = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=WORKERS))  # its own type is narrower
     flow: Flow[[], Result] = Flow(
         function,
         name=stage,
@@ -127,6 +128,22 @@ class Progress:
         rate = self._done / max(1e-9, time.monotonic() - self._begun)
         left = max(0, self._total - self._done) / max(1e-9, rate)
         return f"{self._what}: {self._done}/{self._total} {self._unit}, {rate:.0f}/s, {left:.0f} s left"
+
+
+class Count:
+    """Says now and then how much has come, where nobody knows how much will come."""
+
+    def __init__(self, what: str, every: float = 3.0) -> None:
+        self._what, self._every, self._begun = what, every, time.monotonic()
+        self._shown = self._begun
+
+    def __call__(self, records: int, size: int) -> None:
+        """`records` and bytes so far."""
+        now = time.monotonic()
+        if now - self._shown >= self._every:
+            self._shown = now
+            rate = size / 1e6 / max(1e-9, now - self._begun)
+            print(f"  {self._what}: {records} records, {size / 1e6:.1f} MB, {rate:.1f} MB/s", file=sys.stderr, flush=True)
 
 
 def artifact_key(*words: str) -> str:

@@ -25,7 +25,9 @@ def picture(hue: int, seed: int, side: int = 40) -> bytes:
     return out.getvalue()
 
 
-def write_archive(path: Path, classes: int = 6, images: int = 14, offset: int = 0, extra: dict[str, bytes] | None = None) -> None:
+def write_archive(
+    path: Path, classes: int = 6, images: int = 14, offset: int = 0, extra: dict[str, bytes] | None = None
+) -> None:
     """A zip of class folders; `offset` makes two archives' pictures different, `extra` adds members."""
     with zipfile.ZipFile(path, "w") as archive:
         for number in range(classes):
@@ -55,7 +57,16 @@ def write_params(root: Path, domains: dict[str, str], **sections: Any) -> None:
         "domains": domains,
         "sources_folder": ".",
         "curation": {"min_per_class": 5},
-        "training": {"steps": 6, "pretrain_steps": 4, "batch": 4, "width": 32, "layers": 1, "heads": 2, "max_shot": 3, "n_query": 3},
+        "training": {
+            "steps": 6,
+            "pretrain_steps": 4,
+            "batch": 4,
+            "width": 32,
+            "layers": 1,
+            "heads": 2,
+            "max_shot": 3,
+            "n_query": 3,
+        },
         "measurement": {"episodes": 20, "steps": 4, "n_shots": [1, 5], "n_query": 5},
     }
     (root / "params.yaml").write_text(yaml.safe_dump(params | sections, sort_keys=False))

@@ -98,7 +98,11 @@ def test_a_swap_costs_one_domain_and_leaves_no_trace(project: Path) -> None:
     assert stages_run(dvc(project, "repro")) == again
     manifest = json.loads((project / "collections" / "manifest.json").read_text())
     assert set(manifest["domains"]) == set(swapped)
-    for path in (project / "collections" / "manifest.json", project / "reports" / "index.html", project / "reports" / "metrics.json"):
+    for path in (
+        project / "collections" / "manifest.json",
+        project / "reports" / "index.html",
+        project / "reports" / "metrics.json",
+    ):
         assert "leaves" not in path.read_text().replace("leaves no", ""), f"{path.name} still speaks of the domain taken out"
     results = pl.read_parquet(project / "models" / "measurement" / "results.parquet")
     assert "leaves" not in set(results["removed"].drop_nulls()) | set(results["added"].drop_nulls())

@@ -57,7 +57,9 @@ def _reproduce(layout: Layout) -> int:
     server.connect(layout)
     dvc = Path(sys.executable).with_name("dvc")
     if subprocess.run([str(dvc), "repro"], cwd=layout.root, check=False).returncode:
-        raise ValueError("`dvc repro` stopped at the stage named above; mend what it says and run again, finished stages are kept")
+        raise ValueError(
+            "`dvc repro` stopped at the stage named above; mend what it says and run again, finished stages are kept"
+        )
     return _summary(layout)
 
 

@@ -1,13 +1,15 @@
 """Baselines without training: nearest class mean, ridge regression and k nearest neighbours, batched over episodes.
 
-They are also the learner's read-outs. Shapes: support_BSD, query_BQD float; label_BS int64 in 0 to W-1; all return scores_BQW, larger is likelier.
+They are also the learner's read-outs. Shapes: support_BSD, query_BQD float; label_BS int64 in 0 to W-1.
+All return scores_BQW, larger is likelier.
 """
 
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-RIDGE = 0.3  # regularisation as a share of the supports' mean squared distance from their mean; chosen on train domains, see docs/learner.md
+# Regularisation of one-shot ridge regression as a share of the supports' spread; k shots take a k-th of it (docs/learner.md).
+RIDGE = 2.0
 NEIGHBOURS = 3
 
 
@@ -24,11 +26,11 @@ def class_mean(support_BSD: Tensor, label_BS: Tensor, query_BQD: Tensor, n_way: 
     return 2 * cross_BQW - mean_BWD.square().sum(-1).unsqueeze(1) - query_BQD.square().sum(-1, keepdim=True)
 
 
-def ridge(support_BSD: Tensor, label_BS: Tensor, query_BQD: Tensor, n_way: int, strength: float | Tensor = RIDGE) -> Tensor:
-    """Ridge regression of each episode onto one-hot labels, with an intercept, in closed form (Bertinetto et al. 2019, arXiv 1805.08136).
+def ridge(support_BSD: Tensor, label_BS: Tensor, query_BQD: Tensor, n_way: int, strength: float = RIDGE) -> Tensor:
+    """Ridge regression of each episode onto one-hot labels, with an intercept, in closed form (arXiv 1805.08136).
 
-    Solved in its kernel form, S x S. `strength` times the mean squared distance of the supports from their mean is the regularisation, so that
-    a change of the features' scale changes nothing.
+    Solved in its kernel form, S x S. The regularisation is `strength` / shots times the mean squared distance of the
+    supports from their mean: a change of the features' scale changes nothing, and fewer shots are trusted less.
     """
     target_BSW = one_hot(label_BS, n_way).to(support_BSD.dtype)
     target_mean_B1W = target_BSW.mean(dim=1, keepdim=True)
@@ -36,14 +38,15 @@ def ridge(support_BSD: Tensor, label_BS: Tensor, query_BQD: Tensor, n_way: int, 
     support_BSD, query_BQD = support_BSD - centre_B1D, query_BQD - centre_B1D
     kernel_BSS = support_BSD @ support_BSD.mT
     scale_B11 = kernel_BSS.diagonal(dim1=1, dim2=2).mean(dim=1).view(-1, 1, 1).clamp(min=1e-8)
-    regular_BSS = kernel_BSS + strength * scale_B11 * torch.eye(kernel_BSS.shape[1], dtype=kernel_BSS.dtype)
-    factor_BSS = torch.linalg.cholesky(regular_BSS)
+    supports = label_BS.shape[1]
+    added_BSS = strength * n_way / supports * scale_B11 * torch.eye(supports, dtype=kernel_BSS.dtype)
+    factor_BSS = torch.linalg.cholesky(kernel_BSS + added_BSS)
     dual_BSW = torch.cholesky_solve(target_BSW - target_mean_B1W, factor_BSS)
     return query_BQD @ support_BSD.mT @ dual_BSW + target_mean_B1W
 
 
 def knn(support_BSD: Tensor, label_BS: Tensor, query_BQD: Tensor, n_way: int, neighbours: int = NEIGHBOURS) -> Tensor:
-    """Votes of the nearest supports, as many as there are shots but at most `neighbours`; ties go to the class with the nearer voters."""
+    """Votes of the nearest supports, as many as there are shots but at most `neighbours`; ties go to the nearer voters."""
     distance_BQS = torch.cdist(query_BQD, support_BSD)
     nearest = distance_BQS.topk(min(neighbours, max(1, label_BS.shape[1] // n_way)), dim=2, largest=False)
     voter_BQK = label_BS.unsqueeze(1).expand(-1, query_BQD.shape[1], -1).gather(2, nearest.indices)

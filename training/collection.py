@@ -20,8 +20,8 @@ from pipelines.layout import Layout
 class DomainTensors:
     """What a learner sees of one domain.
 
-    features_ND: float32, each row of unit length; class_N and cluster_N: int64, positions in `classes` and numbers that two images share
-    only if they are copies of each other; split_N: train, validation or test.
+    features_ND: float32, each row of unit length. class_N: int64, positions in `classes`. cluster_N: int64, numbers
+    that two images share only if they are copies of each other. split_N: train, validation or test.
     """
 
     name: str
@@ -55,7 +55,7 @@ class DomainTensors:
 
 
 def unit_rows(features_ND: Tensor) -> Tensor:
-    """Scale each row to length 1, the only standardisation there is: it needs no statistics of any domain. Zero rows stay zero."""
+    """Scale each row to length 1: the only standardisation, it needs no statistics of any domain. Zero rows stay zero."""
     return torch.nn.functional.normalize(features_ND, dim=-1)
 
 

@@ -1,9 +1,11 @@
 """Episodes: few-shot tasks drawn from domains, as a pure function of (seed, step).
 
-An episode has `n_way` classes of one domain, `n_shot` labelled supports and `n_query` queries of each. Copies of one picture form a
-cluster; of each cluster at most one image enters an episode, so a copy of a support is never a query. Labels are a random permutation.
+An episode has `n_way` classes of one domain, `n_shot` labelled supports and `n_query` queries of each. Copies of one
+picture form a cluster; of each cluster at most one image enters an episode, so a copy of a support is never a query.
+Labels are a random permutation.
 
-Shape letters: B episodes, C classes, M clusters in the largest class, W ways, S = W * n_shot supports, Q = W * n_query queries, D features.
+Shape letters: B episodes, G domains, C classes, M clusters in the largest class, K clusters, W ways, S = W * n_shot supports,
+Q = W * n_query queries, D features.
 """
 
 from collections.abc import Sequence
@@ -48,8 +50,8 @@ class Episodes:
 class Pool:
     """Who can be drawn: the clusters of each class and the images of each cluster.
 
-    cluster_CM: numbers of clusters, padded; size_C: clusters of each class; first_K, images_K: a cluster's part of rows_N, which are rows of
-    the feature matrix.
+    cluster_CM: numbers of clusters, padded; size_C: clusters of each class; first_K, images_K: a cluster's part of
+    rows_N, which are rows of the feature matrix.
     """
 
     cluster_CM: Tensor
@@ -82,27 +84,22 @@ def build_pool(domain: DomainTensors) -> Pool:
 
 
 def feasible_queries(domain: DomainTensors, pool: Pool, n_way: int, n_shot: int, n_query: int) -> int:
-    """Queries a class that this domain's episodes get: `n_query`, or the largest smaller number that leaves at most a fifth of the classes
-    out. Where even one query would leave more out, one query.
+    """Queries a class that this domain's episodes get: `n_query`, or the largest smaller number that leaves out at most a fifth
+    of the classes. Where even one query would leave out more, one query.
 
     Raises ValueError (one line) if fewer than `n_way` classes have `n_shot` + 1 images.
     """
-    sizes = pool.size_C.sort(descending=True).values.tolist()
+    sizes = sorted((int(size) for size in pool.size_C if size > 0), reverse=True)  # a class may lie whole in another split
     able = sum(size > n_shot for size in sizes)
     if able < n_way:
-        smallest = (
-            int(torch.where(pool.size_C > n_shot, torch.iinfo(torch.int64).max, pool.size_C).argmin())
-            if able < len(sizes)
-            else -1
-        )
-        example = f" (class {domain.classes[smallest]!r} has {sizes[-1]})" if smallest >= 0 else ""
+        smallest = domain.classes[pool.size_C.tolist().index(sizes[-1])] if sizes else ""
+        example = f" (class {smallest!r} has {sizes[-1]})" if able < len(sizes) else ""
         raise ValueError(
-            f"domain {domain.name!r}: {n_way}-way {n_shot}-shot episodes need {n_way} classes with {n_shot + 1} or more different images, "
-            f"found {able} of {len(sizes)}{example}; use another domain, fewer ways or fewer shots"
+            f"domain {domain.name!r}: {n_way}-way {n_shot}-shot episodes need {n_way} classes with {n_shot + 1} or more "
+            f"different images, found {able} of {len(sizes)}{example}; use another domain, fewer ways or fewer shots"
         )
-    present = sum(size > 0 for size in sizes)
-    needed = max(n_way, int(np.ceil((1 - MOST_LEFT_OUT) * present)))
-    return max(1, min(n_query, int(sizes[needed - 1]) - n_shot))
+    needed = max(n_way, int(np.ceil((1 - MOST_LEFT_OUT) * len(sizes))))
+    return max(1, min(n_query, sizes[needed - 1] - n_shot))
 
 
 def draw(
@@ -138,8 +135,8 @@ def draw(
 class EpisodeSampler:
     """Draws batches of episodes from several domains, each domain with the same probability.
 
-    Rows refer to `features_ND`, the domains' features one below another. Raises ValueError (one line: class, domain, images, need) at
-    construction if a domain cannot fill an episode of the largest shot.
+    Rows refer to `features_ND`, the domains' features one below another. Raises ValueError (one line: domain, class,
+    images, need) at construction if a domain cannot fill an episode of the largest shot.
     """
 
     def __init__(

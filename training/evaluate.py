@@ -40,7 +40,10 @@ def interval(values: Sequence[float] | NDArray[np.floating]) -> tuple[float, flo
 def paired_interval(
     first: Sequence[float] | NDArray[np.floating], second: Sequence[float] | NDArray[np.floating]
 ) -> tuple[float, float, float]:
-    """Interval of the mean difference first - second, over the same episodes in the same order. Raises ValueError if lengths differ."""
+    """Interval of the mean difference first - second over the same episodes in the same order.
+
+    Raises ValueError if their numbers differ.
+    """
     one, other = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if one.shape != other.shape:
         raise ValueError(f"paired values need the same episodes, found {one.size} and {other.size}")

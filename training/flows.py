@@ -24,9 +24,7 @@ def pretrain_flow(params: Params, layout: Layout) -> str:
     def body() -> str:
         dimensions = _encoder_dimensions(layout)
         progress = watched.Progress("pretrain", params.training.pretrain_steps, "steps")
-        prior = watched.run_task(
-            "pretrain", lambda: pretrain(params.training, dimensions, progress=_Steps(progress))
-        )
+        prior = watched.run_task("pretrain", lambda: pretrain(params.training, dimensions, progress=_Steps(progress)))
         progress.close()
         save_learner(prior, layout.prior)
         return f"a prior of {_size(prior)} parameters after {params.training.pretrain_steps} steps on synthetic tasks"
@@ -57,7 +55,9 @@ def train_flow(params: Params, layout: Layout) -> str:
             ),
         )
         progress.close()
-        save_learner(learner, layout.model, {"collection": {name: entry["digest"] for name, entry in manifest["domains"].items()}})
+        save_learner(
+            learner, layout.model, {"collection": {name: entry["digest"] for name, entry in manifest["domains"].items()}}
+        )
         log = pl.read_csv(layout.training_log)
         watched.show_table("training", log.to_dicts(), "The training log")
         last = log.row(-1, named=True)
@@ -109,13 +109,13 @@ def accuracy_rows(results: pl.DataFrame) -> list[dict[str, Any]]:
 
 def report_flow(layout: Layout) -> str:
     """Write the report, the metrics and the plots."""
-    from training.report import write_report
+    from training.report import terminal_summary, write_report
 
     def body() -> str:
-        summary = watched.run_task("report", lambda: write_report(layout))
+        written = watched.run_task("report", lambda: write_report(layout))
         watched.show_report_link(layout)
-        watched.show_markdown("findings", summary.markdown(), "What the measurement says")
-        return f"{summary.bytes / 1e6:.1f} MB"
+        watched.show_markdown("result", f"```\n{terminal_summary(layout)}```", "Held-out accuracy and times")
+        return f"a page of {written.bytes / 1e6:.1f} MB"
 
     return watched.run_flow("report", "", body)
 

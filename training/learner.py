@@ -1,9 +1,10 @@
 """The in-context learner: a transformer reads labelled supports and unlabelled queries as one set and classifies the queries.
 
-Token = [projected feature ; label code] (GEOM, arXiv 2507.05019, after CAMeLU, arXiv 2405.16124); no positions, no causal mask. Supports see
-supports; a query sees the supports and itself (processed inline as in TAIL, arXiv 2602.14761), so queries do not influence each other.
+Token = projected feature + label code (GEOM, arXiv 2507.05019; CAMeLU, arXiv 2405.16124, concatenates the two and projects).
+No positions, no causal mask. Supports see supports; a query sees the supports and itself (inline: TAIL, arXiv 2602.14761), so
+queries do not influence each other.
 
-Shape letters: B episodes, S supports, Q queries, T = S + Q tokens, D features, E width, W ways.
+Shape letters: B episodes, S supports, Q queries, T = S + Q tokens with supports first, D features, E width, W ways.
 """
 
 import json
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize, scaled_dot_product_attention
 
 from pipelines.files import atomic_path
-from training.baselines import RIDGE, class_mean, ridge
+from training.baselines import class_mean, ridge
 
 Readout = Literal["linear", "class_mean", "ridge"]
 
@@ -35,10 +36,23 @@ class Shape:
     readout: Readout
 
 
-Turn = tuple[Tensor, Tensor]
-METRIC_RATE = 1.0
-TEMPERATURE = 5.0
-OUT = 1.0
+TEMPERATURE = 5.0  # of the read-outs' scores before training: the cross-entropy of ridge is least near 5 at 1 to 5 shots
+TEMPERATURE_RATE = 10.0  # a lone scalar must move further than a weight in the same number of steps
+METRIC_RATE = 0.05  # and the metric less: it knows the domains by their directions, and overfits them where it moves freely
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A rotation of feature space for each episode: its own signs, sign_B1D, then one orthogonal matrix_DD for all."""
+
+    sign_B1D: Tensor
+    matrix_DD: Tensor
+
+    def apply(self, feature_BTD: Tensor) -> Tensor:
+        return (feature_BTD * self.sign_B1D) @ self.matrix_DD
+
+    def undo(self, feature_BTD: Tensor) -> Tensor:
+        return (feature_BTD @ self.matrix_DD.T) * self.sign_B1D
 
 
 class Block(nn.Module):
@@ -70,8 +84,9 @@ def visibility(supports: int, queries: int) -> Tensor:
 
 
 class Learner(nn.Module):
-    """See the module. With the read-outs `class_mean` and `ridge` the transformer moves supports and queries in feature space before that
-    baseline reads them; its last layer starts at zero, so an untrained learner is the baseline itself.
+    """See the module. Under the read-outs `class_mean` and `ridge` features pass a learned linear metric, the transformer moves
+    each of them by a step of its own, and that baseline reads them. Metric and steps start at zero: an untrained learner is the
+    baseline.
     """
 
     def __init__(self, shape: Shape, generator: torch.Generator | None = None) -> None:
@@ -87,7 +102,6 @@ class Learner(nn.Module):
         self.head = nn.Linear(shape.width, shape.max_way if shape.readout == "linear" else shape.dimensions)
         self.metric = nn.Parameter(torch.zeros(shape.dimensions, shape.dimensions))
         self.log_temperature = nn.Parameter(torch.zeros(()))
-        self.log_ridge = nn.Parameter(torch.zeros(()))
         self._initialise(generator or torch.Generator().manual_seed(0))
 
     def _initialise(self, generator: torch.Generator) -> None:
@@ -100,39 +114,35 @@ class Learner(nn.Module):
             if self.shape.readout != "linear":
                 self.head.weight.zero_()
 
-    def forward(self, support_BSD: Tensor, label_BS: Tensor, query_BQD: Tensor, n_way: int, turn: "Turn | None" = None) -> Tensor:
-        """Scores [B, Q, W] of the queries. Raises ValueError for more ways than there are label codes."""
-        if n_way > self.shape.max_way:
-            raise ValueError(f"the learner knows {self.shape.max_way} label codes, found {n_way}-way episodes; train it with more ways")
-        support_BSD = support_BSD + METRIC_RATE * support_BSD @ self.metric
-        query_BQD = query_BQD + METRIC_RATE * query_BQD @ self.metric
-        a, b = centred(support_BSD, query_BQD)
-        if turn is not None:
-            sign, q = turn
-            a, b = (a * sign) @ q, (b * sign) @ q
-        out_BTX = self._read(a, b, label_BS)
-        supports = support_BSD.shape[1]
-        if self.shape.readout == "linear":
-            scores_BQW: Tensor = out_BTX[:, supports:, :n_way]
-            return scores_BQW
-        if turn is not None:
-            out_BTX = (out_BTX @ q.T) * sign
-        out_BTX = OUT * out_BTX
-        support_BSD, query_BQD = support_BSD + out_BTX[:, :supports], query_BQD + out_BTX[:, supports:]
-        temperature = TEMPERATURE * (10 * self.log_temperature).exp()
-        if self.shape.readout == "class_mean":
-            return temperature * class_mean(support_BSD, label_BS, query_BQD, n_way)
-        strength = RIDGE
-        return temperature * ridge(support_BSD, label_BS, query_BQD, n_way, strength)
+    def forward(self, support_BSD: Tensor, label_BS: Tensor, query_BQD: Tensor, n_way: int, turn: Turn | None = None) -> Tensor:
+        """Scores [B, Q, W] of the queries. In training the transformer sees the features turned, and its steps are turned back.
 
-    def _read(self, support_BSD: Tensor, query_BQD: Tensor, label_BS: Tensor) -> Tensor:
-        """The transformer itself: supports and queries in, one vector a token out [B, T, D or W]."""
+        Raises ValueError for more ways than there are label codes.
+        """
+        if n_way > self.shape.max_way:
+            raise ValueError(
+                f"the learner has {self.shape.max_way} label codes, found {n_way}-way episodes; train it with more ways"
+            )
+        supports = support_BSD.shape[1]
+        feature_BTD = torch.cat([support_BSD, query_BQD], dim=1)
+        feature_BTD = feature_BTD + METRIC_RATE * feature_BTD @ self.metric
+        seen_BTD = centred(feature_BTD, supports)
+        out_BTX = self._read(turn.apply(seen_BTD) if turn else seen_BTD, label_BS)
+        if self.shape.readout == "linear":
+            return out_BTX[:, supports:, :n_way]
+        moved_BTD = feature_BTD + (turn.undo(out_BTX) if turn else out_BTX)
+        baseline = class_mean if self.shape.readout == "class_mean" else ridge
+        scores_BQW = baseline(moved_BTD[:, :supports], label_BS, moved_BTD[:, supports:], n_way)
+        return TEMPERATURE * (TEMPERATURE_RATE * self.log_temperature).exp() * scores_BQW
+
+    def _read(self, feature_BTD: Tensor, label_BS: Tensor) -> Tensor:
+        """The transformer itself: supports, then queries in; one vector a token out [B, T, D or W]."""
         episodes, supports = label_BS.shape
-        queries = query_BQD.shape[1]
+        queries = feature_BTD.shape[1] - supports
         unknown_BQ = torch.full((episodes, queries), self.shape.max_way)
         # unit rows have entries of about D ** -0.5: scale to 1 so that features and codes weigh the same
-        feature_BTD = torch.cat([support_BSD, query_BQD], dim=1) * self.shape.dimensions**0.5
-        token_BTE = self.project(feature_BTD) + self.code[torch.cat([label_BS, unknown_BQ], dim=1)]
+        token_BTE = self.project(feature_BTD * self.shape.dimensions**0.5)
+        token_BTE = token_BTE + self.code[torch.cat([label_BS, unknown_BQ], dim=1)]
         visible_TT = visibility(supports, queries)
         for block in self.blocks:
             token_BTE = block(token_BTE, visible_TT)
@@ -140,10 +150,12 @@ class Learner(nn.Module):
         return out
 
 
-def centred(support_BSD: Tensor, query_BQD: Tensor) -> tuple[Tensor, Tensor]:
-    """Features seen from the supports' mean, at unit length again (SimpleShot, arXiv 1911.04623): what all classes share says nothing."""
-    centre_B1D = support_BSD.mean(dim=1, keepdim=True)
-    return normalize(support_BSD - centre_B1D, dim=-1), normalize(query_BQD - centre_B1D, dim=-1)
+def centred(feature_BTD: Tensor, supports: int) -> Tensor:
+    """Features seen from the mean of the first `supports` ones, at unit length again (SimpleShot, arXiv 1911.04623).
+
+    What all of an episode's classes share says nothing about which is which.
+    """
+    return normalize(feature_BTD - feature_BTD[:, :supports].mean(dim=1, keepdim=True), dim=-1)
 
 
 def save_learner(learner: Learner, path: Path, about: dict[str, Any] | None = None) -> None:

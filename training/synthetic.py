@@ -1,7 +1,8 @@
 """Tasks without images: Gaussian classes in random bases, and the random rotations that make domains look alike.
 
-Classes differ along directions whose variance falls off as a power law, and so do images within a class; exponents, bases and the ratio of
-the two scales are drawn afresh. Learning on such tasks teaches how to learn, not what pictures look like (GPICL, arXiv 2212.04458).
+Classes differ along directions whose variance falls off as a power law, and so do images within a class; exponents,
+bases and the ratio of the two scales are drawn afresh. Such tasks teach how to learn, not what pictures look like
+(GPICL, arXiv 2212.04458).
 """
 
 from dataclasses import dataclass
@@ -9,10 +10,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from training.learner import Turn
+
 
 @dataclass(frozen=True)
 class Batch:
-    """Episodes as features: support_BSD, support_label_BS, query_BQD, query_label_BQ, weight_BQ."""
+    """Episodes as features; `weight_BQ` is 0 for padding, `turn` is how the transformer shall see them."""
 
     support_BSD: Tensor
     support_label_BS: Tensor
@@ -20,7 +23,7 @@ class Batch:
     query_label_BQ: Tensor
     weight_BQ: Tensor
     n_way: int
-    turn: tuple[Tensor, Tensor] | None = None
+    turn: Turn | None = None
 
 
 def rotation(dimensions: int, generator: torch.Generator) -> Tensor:

@@ -1,4 +1,4 @@
-"""Meta-training of the in-context learner on the train domains (GEOM, arXiv 2507.05019), optionally from a prior and with synthetic tasks."""
+"""Meta-training of the in-context learner on the train domains (GEOM, arXiv 2507.05019), with synthetic tasks mixed in."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ from pipelines.params import Training
 from training.collection import DomainTensors
 from training.episodes import Episodes, EpisodeSampler, evaluation_episodes, generator_for
 from training.evaluate import episode_accuracies
-from training.learner import Learner, Shape
+from training.learner import Learner, Shape, Turn
 from training.synthetic import Batch, rotation, synthetic_batch
 
 COLUMNS = ("step", "loss", "accuracy", "validation_accuracy", "learning_rate", "seconds")
@@ -66,7 +66,7 @@ def validation_episodes(domains: Sequence[DomainTensors], settings: Training) ->
 
 
 def pretrain(settings: Training, dimensions: int, *, progress: Progress | None = None, log_path: Path | None = None) -> Learner:
-    """A learner trained on synthetic tasks alone for `pretrain_steps`: independent of every domain, so one serves all collections."""
+    """A learner trained on synthetic tasks alone for `pretrain_steps` steps; it depends on no domain, so one serves all."""
     learner = Learner(shape_of(settings, dimensions), generator_for(settings.seed, STREAMS.weights))
     drawer = synthetic_draws(settings, dimensions, settings.batch, settings.seed + 1)
     return fit(learner, drawer, settings, steps=settings.pretrain_steps, progress=progress, log_path=log_path)
@@ -85,7 +85,8 @@ def train(
 ) -> Learner:
     """Train a learner on the `train` split of these domains; the same weights for the same arguments and number of threads.
 
-    Starts from `prior` where given, which stays as it is. Raises ValueError (one line) if a domain is too small, or the prior of another shape.
+    Starts from `prior` where given, which stays as it is. Raises ValueError (one line) if a domain is too small for
+    the episodes, or the prior of another shape.
     """
     parts = [domain.in_splits("train") for domain in domains]
     sampler = EpisodeSampler(
@@ -122,15 +123,20 @@ def mixed_draws(sampler: EpisodeSampler, settings: Training, seed: int) -> Draw:
         if float(torch.rand((), generator=generator)) < settings.synthetic_share:
             return synthetic(step)
         episodes = sampler(step)
-        support_BSD, query_BQD = sampler.features_ND[episodes.support_BS], sampler.features_ND[episodes.query_BQ]
         turn = None
         if settings.rotate:
-            # one orthogonal matrix a step (its QR is dear), turned into another one for each episode by random signs
-            turn_DD = rotation(dimensions, generator)
+            # one orthogonal matrix a step (its QR is dear), made another one for each episode by random signs
             sign_B1D = torch.randint(2, (len(episodes), 1, dimensions), generator=generator).float() * 2 - 1
-            turn = (sign_B1D, turn_DD)
-        labels = episodes.support_label_BS, episodes.query_label_BQ
-        return Batch(support_BSD, labels[0], query_BQD, labels[1], episodes.weight_BQ, episodes.n_way, turn)
+            turn = Turn(sign_B1D, rotation(dimensions, generator))
+        return Batch(
+            sampler.features_ND[episodes.support_BS],
+            episodes.support_label_BS,
+            sampler.features_ND[episodes.query_BQ],
+            episodes.query_label_BQ,
+            episodes.weight_BQ,
+            episodes.n_way,
+            turn,
+        )
 
     return at
 

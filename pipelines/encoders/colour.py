@@ -16,7 +16,7 @@ def _histogram(values_BP: F32, low: float, high: float) -> F32:
     """Square roots [B, BINS] of the shares of pixels in each bin, linearly interpolated between the bins' centres."""
     place = (values_BP - low) * ((BINS - 1) / (high - low))
     shares = [np.maximum(1 - np.abs(place - centre), 0).mean(axis=1) for centre in range(BINS)]
-    return np.sqrt(np.stack(shares, axis=1))
+    return np.asarray(np.sqrt(np.stack(shares, axis=1)), dtype=np.float32)
 
 
 def colour(images_BHWC: F32) -> F32:

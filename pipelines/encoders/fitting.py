@@ -11,16 +11,20 @@ from pipelines.encoders.reference import reference_images
 
 ATOMS = 200  # each gives two features a pooling cell
 DIMENSIONS = 256
-REFERENCE_IMAGES = 3000
+REFERENCE_IMAGES = 2000
 DICTIONARY_IMAGES = 1200  # of them, for the dictionary
 PATCH_SAMPLES = 60_000
 BATCH = 50
 
 
-def fit(seed: int = 0) -> Encoder:
-    """The encoder, fitted on the procedural reference set of this seed alone; equal for equal seeds on one machine."""
-    images = reference_images(REFERENCE_IMAGES, SIDE, seed)
-    rng = np.random.default_rng((seed, REFERENCE_IMAGES))
+def fit(seed: int = 0, count: int = REFERENCE_IMAGES) -> Encoder:
+    """The encoder, fitted on the procedural reference set alone; equal for equal arguments on one machine.
+
+    `count` reference images, at least DIMENSIONS; fewer than the default are for tests only.
+    """
+    assert count >= DIMENSIONS
+    images = reference_images(count, SIDE, seed)
+    rng = np.random.default_rng((seed, count))
     dictionary = fit_dictionary(halved(unit_range(images[:DICTIONARY_IMAGES])), ATOMS, PATCH_SAMPLES, rng)
     batches = [powered_blocks(unit_range(images[start : start + BATCH]), dictionary) for start in range(0, len(images), BATCH)]
     blocks = [np.concatenate(parts) for parts in zip(*batches, strict=True)]

@@ -24,7 +24,7 @@ def gradient(images_BHWC: F32) -> tuple[F32, F32]:
 
 
 def hog(images_BHWC: F32, cell: int = CELL) -> F32:
-    """Features [B, (side // cell)**2 * BINS] of images [B, side, side, 3] in 0-1; blocks are not normalised (docs/encoder.md)."""
+    """Features [B, (side // cell)**2 * BINS] of images [B, side, side, 3] in 0-1; blocks are not normalised."""
     x, y = gradient(images_BHWC)
     magnitude = np.sqrt(x * x + y * y)
     angle = (np.arctan2(y, x) / np.float32(np.pi) % 1.0) * BINS

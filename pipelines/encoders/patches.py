@@ -14,7 +14,7 @@ from pipelines.encoders.pooling import pool
 
 SIZE = 6  # px of the halved picture
 STRIDE = 1
-THRESHOLD = 0.5  # in whitened units
+THRESHOLD = 0.25  # in whitened units
 CELLS = 2
 FLOOR = (10 / 255) ** 2  # added to a patch's variance, so that flat patches do not become noise
 SOFTENING = 0.01  # added to the eigenvalues that whitening divides by
@@ -24,7 +24,8 @@ ROUNDS = 10
 def halved(images_BHWC: F32) -> F32:
     """Means of 2 x 2 pixels [B, H / 2, W / 2, 3]: patches then span 12 px of the input, at a quarter of the cost."""
     batch, height, width, channels = images_BHWC.shape
-    return images_BHWC.reshape(batch, height // 2, 2, width // 2, 2, channels).mean(axis=(2, 4))
+    means: F32 = images_BHWC.reshape(batch, height // 2, 2, width // 2, 2, channels).mean(axis=(2, 4))
+    return means
 
 
 def normalised_patches(images_BHWC: F32, stride: int) -> F32:

@@ -18,4 +18,5 @@ def pool(maps_BHWC: F32, cells: int) -> F32:
     batch, height, width, channels = maps_BHWC.shape
     rows, columns = pooling_weights(height, cells), pooling_weights(width, cells)
     weights = np.einsum("hi,wj->ijhw", rows, columns).reshape(cells * cells, height * width)
-    return np.matmul(weights, maps_BHWC.reshape(batch, height * width, channels)).reshape(batch, -1)
+    pooled: F32 = np.matmul(weights, maps_BHWC.reshape(batch, height * width, channels))
+    return pooled.reshape(batch, -1)

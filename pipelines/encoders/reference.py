@@ -28,7 +28,7 @@ def _colour(rng: np.random.Generator) -> F32:
 
 def _soft(distance: F32, width: float) -> F32:
     """1 inside (distance < 0), 0 outside, with an edge of `width`."""
-    return np.clip(0.5 - distance / max(width, 1e-3), 0, 1)
+    return np.asarray(np.clip(0.5 - distance / max(width, 1e-3), 0, 1), dtype=np.float32)
 
 
 def _noise(rng: np.random.Generator, side: int, exponent: float) -> F32:
@@ -139,7 +139,7 @@ def cells(rng: np.random.Generator, side: int) -> F32:
     palette = np.stack([_colour(rng) for _ in range(4)])
     image = palette[rng.integers(0, 4, count)][squared.argmin(axis=-1)]
     if rng.random() < 0.5:
-        nearest = np.sqrt(np.partition(squared, 1, axis=-1)[..., :2])
+        nearest = np.sqrt(np.partition(squared, 1, axis=-1)[..., :2]).astype(np.float32)
         border = _soft(nearest[..., 1] - nearest[..., 0] - 0.06, 2.5 / side)[..., None]
         image = image * (1 - border) + _colour(rng) * border
     return np.asarray(image, np.float32)

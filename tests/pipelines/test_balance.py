@@ -31,7 +31,10 @@ def test_minimum_and_cap_hold(class_sizes: list[int], minimum: int, cap: int, se
 
 def test_another_seed_draws_others() -> None:
     ledger = ledger_of([40])
-    drawn = [set(balance(ledger, Curation(cap_per_class=10, seed=seed)).filter(pl.col("verdict").is_null())["key"]) for seed in (0, 1)]
+    drawn = [
+        set(balance(ledger, Curation(cap_per_class=10, seed=seed)).filter(pl.col("verdict").is_null())["key"])
+        for seed in (0, 1)
+    ]
     assert drawn[0] != drawn[1]
     assert len(drawn[0]) == len(drawn[1]) == 10
 

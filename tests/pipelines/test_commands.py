@@ -207,7 +207,7 @@ def test_prune_removes_what_is_no_longer_listed(project: Path, capsys: pytest.Ca
     assert say(project, "prune", "--dry-run") == 0
     assert (project / "raw" / "sand").exists()
     assert say(project, "prune") == 0
-    assert not [path for path in project.rglob("*sand*")]
+    assert not list(project.rglob("*sand*"))
     assert (project / "raw" / "pebbles").exists()
     assert "sand" not in (project / "dvc.lock").read_text()
     assert "embed@pebbles" in (project / "dvc.lock").read_text()

@@ -79,7 +79,7 @@ def test_resized_turned_and_recoded_copies_are_found(turn: str, scale: float) ->
 
 
 def flat_pictures() -> list[Image.Image]:
-    return [Image.new("RGB", (64, 64), (level, level, 255 - level)) for level in range(0, 256, 3)]
+    return [Image.new("RGB", (64, 64), (level, level, 255 - level)) for level in range(0, 256)]
 
 
 def line_drawings() -> list[Image.Image]:

@@ -55,7 +55,7 @@ def test_a_bad_card_is_one_line(tmp_path: Path, change: dict[str, object], words
 
 def test_missing_and_broken_cards(tmp_path: Path) -> None:
     write(tmp_path / "pebbles.yaml", CARD)
-    with pytest.raises(ValueError, match="no card for domain 'sand'.*pebbles"):
+    with pytest.raises(ValueError, match=r"no card for domain 'sand'.*pebbles"):
         load_card(tmp_path / "sand.yaml")
     (tmp_path / "sand.yaml").write_text("a: [1,\nb: }")
     with pytest.raises(ValueError, match=r"sand.yaml: not valid YAML at line"):
@@ -71,10 +71,16 @@ def test_missing_and_broken_cards(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"domains": {"a": "train", "b": "trains"}}, "domains.b: input should be 'train', 'held_out' or 'spare', found 'trains'"),
+        (
+            {"domains": {"a": "train", "b": "trains"}},
+            "domains.b: input should be 'train', 'held_out' or 'spare', found 'trains'",
+        ),
         ({"domains": {"a": "train"}}, "domains: expected at least one domain with the role 'held_out'"),
         ({"domains": {"../a": "train", "b": "held_out"}}, "is no domain name"),
-        ({"curation": {"min_side": 0}}, "curation.min_side: input should be greater than or equal to 1 (range 1 to 4096), found 0"),
+        (
+            {"curation": {"min_side": 0}},
+            "curation.min_side: input should be greater than or equal to 1 (range 1 to 4096), found 0",
+        ),
         ({"curation": {"min_sid": 3}}, "curation.min_sid: unknown field; known here: min_side"),
         ({"curation": {"splits": {"test": 0.9}}}, "curation.splits.test"),
         ({"training": {"steps": "many"}}, "training.steps: input should be a valid integer"),

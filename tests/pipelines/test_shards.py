@@ -24,7 +24,8 @@ def picture(value: int) -> bytes:
 def samples(count: int) -> list[Sample]:
     splits = ["train", "train", "validation", "test"]
     return [
-        Sample(f"{n:016x}-abc", f"été {n % 3}", n % 3, splits[n % 4], f"c{n}", f"dir/{n}.png", "png", picture(n)) for n in range(count)
+        Sample(f"{n:016x}-abc", f"été {n % 3}", n % 3, splits[n % 4], f"c{n}", f"dir/{n}.png", "png", picture(n))
+        for n in range(count)
     ]
 
 
@@ -54,7 +55,8 @@ def test_equal_samples_give_equal_bytes(tmp_path: Path) -> None:
     os.environ["TZ"] = "Asia/Tokyo"
     write(tmp_path / "two", samples(20), 7)
     digests = [
-        {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (tmp_path / name).iterdir()} for name in ("one", "two")
+        {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (tmp_path / name).iterdir()}
+        for name in ("one", "two")
     ]
     assert digests[0] == digests[1]
     assert len(digests[0]) >= 4

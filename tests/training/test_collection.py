@@ -34,7 +34,13 @@ def write_domain(layout: Layout, name: str, features_ND: np.ndarray | None = Non
     write_json(layout.domain(name) / "classes.json", ["l0", "l1"])
     save_file({"features": features_ND}, layout.features(name) / "features.safetensors")
     digest = hashlib.sha256(features_ND.tobytes()).hexdigest()
-    about = {"domain_digest": f"of-{name}", "encoder_digest": "enc", "features_digest": digest, "dimensions": 4, "images": images}
+    about = {
+        "domain_digest": f"of-{name}",
+        "encoder_digest": "enc",
+        "features_digest": digest,
+        "dimensions": 4,
+        "images": images,
+    }
     write_json(layout.features(name) / "source.json", about)
     return {"digest": f"of-{name}", "features_digest": digest}
 

@@ -19,7 +19,9 @@ def domain(name: str, sizes: list[int], clusters: list[int] | None = None, dimen
     return DomainTensors(name, features_ND, class_N, cluster_N, ("train",) * count, tuple(f"c{i}" for i in range(len(sizes))))
 
 
-def sampler(domains: list[DomainTensors], n_way: int = 3, min_shot: int = 1, max_shot: int = 3, n_query: int = 2, seed: int = 0):
+def sampler(
+    domains: list[DomainTensors], n_way: int = 3, min_shot: int = 1, max_shot: int = 3, n_query: int = 2, seed: int = 0
+):
     return EpisodeSampler(domains, n_way, min_shot, max_shot, n_query, batch=8, seed=seed)
 
 
@@ -106,9 +108,11 @@ def test_a_cluster_over_two_classes_counts_for_one() -> None:
 
 def test_too_small_a_class_is_named_with_what_was_needed() -> None:
     small = domain("beads", [3, 9, 9])
-    with pytest.raises(ValueError, match=r"domain 'beads': 3-way 3-shot .* need 3 classes with 4 .*found 2 of 3 \(class 'c0' has 3\)"):
+    with pytest.raises(
+        ValueError, match=r"domain 'beads': 3-way 3-shot .* need 3 classes with 4 .*found 2 of 3 \(class 'c0' has 3\)"
+    ):
         sampler([small])
-    with pytest.raises(ValueError, match="need 5 classes .* found 3 of 3"):
+    with pytest.raises(ValueError, match=r"need 5 classes .* found 3 of 3"):
         evaluation_episodes(domain("beads", [9, 9, 9]), 5, 1, 5, 10, 0)
     with pytest.raises(ValueError, match="at least one"):
         sampler([])

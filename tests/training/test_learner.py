@@ -1,4 +1,4 @@
-"""The learner: nothing leaks between queries, it starts at its baseline, labels are interchangeable in use, checkpoints are safe."""
+"""The learner: nothing leaks between queries, it starts at its baseline, its checkpoints are safe."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from training.baselines import class_mean, ridge
-from training.learner import TEMPERATURE, Learner, Readout, Shape, load_learner, save_learner, visibility
+from training.learner import TEMPERATURE, Learner, Readout, Shape, Turn, load_learner, save_learner, visibility
+from training.synthetic import rotation
 
 SHAPE = Shape(dimensions=12, max_way=5, width=16, layers=2, heads=2, readout="linear")
 
@@ -71,10 +72,27 @@ def test_an_untrained_learner_is_its_baseline(readout: Readout, baseline, n_shot
     torch.testing.assert_close(scores, TEMPERATURE * baseline(support_BSD, label_BS, query_BQD, 5))
 
 
+@pytest.mark.parametrize("readout", ["class_mean", "ridge"])
+def test_a_turn_is_undone_and_only_the_transformer_sees_it(readout: Readout) -> None:
+    generator = torch.Generator().manual_seed(5)
+    sign_B1D = torch.randint(2, (4, 1, 12), generator=generator).float() * 2 - 1
+    turn = Turn(sign_B1D, rotation(12, generator))
+    _, _, query_BQD = episode()
+    torch.testing.assert_close(turn.undo(turn.apply(query_BQD)), query_BQD)
+    untrained = Learner(shape(readout))
+    torch.testing.assert_close(untrained(*episode(), 5, turn), untrained(*episode(), 5))
+    assert not torch.allclose(trained(readout)(*episode(), 5, turn), trained(readout)(*episode(), 5), atol=1e-3)
+    only_metric = Learner(shape(readout))
+    with torch.no_grad():
+        only_metric.metric.normal_(generator=generator)
+    torch.testing.assert_close(only_metric(*episode(), 5, turn), only_metric(*episode(), 5))
+    assert not torch.allclose(only_metric(*episode(), 5), untrained(*episode(), 5), atol=1e-3)
+
+
 def test_a_linear_head_answers_with_as_many_ways_as_asked() -> None:
     support_BSD, label_BS, query_BQD = episode()
     assert Learner(SHAPE)(support_BSD, label_BS % 3, query_BQD, 3).shape == (4, 7, 3)
-    with pytest.raises(ValueError, match="knows 5 label codes, found 6-way"):
+    with pytest.raises(ValueError, match="has 5 label codes, found 6-way"):
         Learner(SHAPE)(support_BSD, label_BS, query_BQD, 6)
 
 

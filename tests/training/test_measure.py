@@ -53,7 +53,9 @@ def test_the_design_has_every_removal_and_replacement() -> None:
 def test_the_results_have_every_row_once(results: pl.DataFrame) -> None:
     assert results.schema == SCHEMA
     names = {"full", "without:a", "without:b", "a->c", "b->c"}
-    expected = {("main", learner) for learner in ("learner", "class_mean", "ridge", "knn")} | {(name, "learner") for name in names}
+    expected = {("main", learner) for learner in ("learner", "class_mean", "ridge", "knn")} | {
+        (name, "learner") for name in names
+    }
     for place, part in results.group_by("domain", "n_shot"):
         assert set(part.select("subset", "learner").rows()) == expected, place
         assert part.height == len(expected)
@@ -81,7 +83,9 @@ def test_more_workers_give_the_same_figures_and_progress(results: pl.DataFrame, 
     assert told == [(n, 5) for n in range(1, 6)]
 
 
-def test_the_full_subset_is_the_training_with_the_measurements_budget(results: pl.DataFrame, collection: dict[str, DomainTensors]) -> None:
+def test_the_full_subset_is_the_training_with_the_measurements_budget(
+    results: pl.DataFrame, collection: dict[str, DomainTensors]
+) -> None:
     again = train([collection["a"], collection["b"]], TRAINING, steps=MEASUREMENT.steps, seed=TRAINING.seed)
     found = measure(collection, {**ROLES, "c": "unused"}, TRAINING, MEASUREMENT, learner=again, workers=1)
     main = found.filter(pl.col("subset") == "main", pl.col("learner") == "learner")["accuracies"].to_list()
@@ -92,7 +96,7 @@ def test_a_held_out_domain_with_too_few_classes_is_told_before_any_training(coll
     learner = train([collection["a"]], TRAINING, steps=1, seed=0)
     wide = MEASUREMENT.model_copy(update={"n_way": 6})
     told: list[str] = []
-    with pytest.raises(ValueError, match="domain 'd': 6-way 1-shot episodes need 6 classes .* found 5 of 5"):
+    with pytest.raises(ValueError, match=r"domain 'd': 6-way 1-shot episodes need 6 classes .* found 5 of 5"):
         measure(collection, ROLES, TRAINING, wide, learner=learner, workers=1, progress=lambda n, of, name: told.append(name))
     assert told == []
     with pytest.raises(ValueError, match="at least one held-out domain"):

@@ -1,5 +1,6 @@
 """Training: deterministic, starts where it says, has an effect, tells what is wrong."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -64,7 +65,15 @@ def test_the_log_has_its_columns_and_validation_where_due(tmp_path: Path) -> Non
     assert len(validation) == 2
     seen: list[int] = []
     log = tmp_path / "deep" / "log.csv"
-    train(domains, SETTINGS, steps=12, seed=0, log_path=log, validation=validation, progress=lambda step, steps, row: seen.append(step))
+    train(
+        domains,
+        SETTINGS,
+        steps=12,
+        seed=0,
+        log_path=log,
+        validation=validation,
+        progress=lambda step, steps, row: seen.append(step),
+    )
     frame = pl.read_csv(log)
     assert tuple(frame.columns) == COLUMNS
     assert frame["step"].to_list() == seen == list(range(1, 13))
@@ -88,7 +97,7 @@ def test_training_starts_from_the_prior_and_leaves_it_alone() -> None:
 def test_the_learning_rate_rises_then_falls_to_zero() -> None:
     rates = [learning_rate_at(step, 100, 10, 1.0) for step in range(101)]
     assert rates[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
-    assert all(later <= earlier for earlier, later in zip(rates[10:], rates[11:], strict=False))
+    assert all(later <= earlier for earlier, later in pairwise(rates[10:]))
     assert rates[100] == pytest.approx(0.0)
     assert learning_rate_at(1, 3, 50, 1.0) == 1.0  # a short run is not all warm-up
 

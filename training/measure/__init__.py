@@ -1,1 +1,1 @@
-"""What a domain is worth to the learner: the same training without it, and with another in its place, judged on the same episodes."""
+"""What a domain is worth to the learner: trainings without it or with another in its place, judged on the same episodes."""

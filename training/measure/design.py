@@ -1,4 +1,4 @@
-"""Which subsets of a collection are trained: all of it, less each train domain, and each train domain replaced by each spare."""
+"""Which subsets of a collection are trained: all of it, less each train domain, each train domain replaced by each spare."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Subset:
 
 
 def subsets(train: Sequence[str], spares: Sequence[str]) -> list[Subset]:
-    """The full collection first, then removals, then replacements. With one train domain there is nothing left to remove it from.
+    """The full collection first, then removals (none where one train domain is all there is), then replacements.
 
     Raises ValueError if `train` is empty or a domain has two roles.
     """

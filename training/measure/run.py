@@ -1,4 +1,4 @@
-"""The measurement: every subset trained with the same budget and judged on the same episodes as the main learner and the baselines."""
+"""The measurement: every subset trained with the same budget, judged on the same episodes as the main learner and baselines."""
 
 import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -58,8 +58,9 @@ def measure(
 ) -> pl.DataFrame:
     """One row for each (subset, held-out domain, shots, learner) with the accuracy of every episode; SCHEMA names the columns.
 
-    `learner` is the one of stage train. Each subset is trained for `measurement.steps` steps on one thread, so that the number of `workers`
-    (processes) changes no figure. Raises ValueError (one line) for a domain that is too small for the episodes asked for.
+    `learner` is the one of stage train. Each subset is trained for `measurement.steps` steps on one thread, so that
+    the number of `workers` (processes) changes no figure. Raises ValueError (one line) for a domain too small for the
+    episodes asked for.
     """
     named = {role: [name for name in collection if roles.get(name) == role] for role in ("train", "spare", "held_out")}
     if not named["held_out"]:
@@ -88,7 +89,7 @@ def measure(
 
 
 def draw_episodes(trial: Trial) -> dict[tuple[str, int], Episodes]:
-    """The episodes that everybody is judged on, by (held-out domain, shots). A domain's episodes do not depend on its company."""
+    """The episodes that everybody is judged on, by (held-out domain, shots); a domain's do not depend on its company."""
     asked = trial.measurement
     return {
         (name, n_shot): evaluation_episodes(domain, asked.n_way, n_shot, asked.n_query, asked.episodes, asked.seed)

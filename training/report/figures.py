@@ -84,7 +84,11 @@ def effect_chart(rows: Sequence[tuple[str, Interval]], what: str) -> Chart | Non
         for label, v in rows
     ]
     told = "; ".join(f"{label} {points(v['mean'])} points ({span_points(v)})" for label, v in rows)
-    return Chart(drawn, charts.axis(scale, [f"{100 * tick:+.3g}".replace("-", "−") for tick in scale.ticks]), f"{what}: {told}")
+    return Chart(
+        drawn,
+        charts.axis(scale, [f"{100 * tick:+.3g}".replace("-", "−") if tick else "0" for tick in scale.ticks]),
+        f"{what}: {told}",
+    )
 
 
 def removal_chart(removal: Mapping[str, Mapping[str, Interval]]) -> Chart | None:

@@ -61,7 +61,7 @@ def replacement_sentence(replacement: Mapping[str, Mapping[str, Mapping[str, flo
     name, spare, value = max(swaps, key=lambda item: item[2]["mean"])
     harmless = sum(v["high"] >= 0 for _, _, v in swaps)
     return (
-        f"{name} by {spare}: {points(value['mean'])} points ({span_points(value)}). "
+        f"The best swap, {name} by {spare}, changes accuracy by {points(value['mean'])} points ({span_points(value)}). "
         f"{harmless} of {len(swaps)} replacements cost no accuracy that the intervals show."
     )
 
@@ -76,5 +76,5 @@ def swap_sentence(stages: Sequence[StageTime]) -> str:
     ran = [time for time in known if time.stage in last_run(stages)]
     return (
         f"About {median(costs.values()):.0f} s, against {whole:.0f} s for everything. "
-        f"The last `dvc repro` ran {len(ran)} of {len(known)} stages in {sum(time.seconds for time in ran):.0f} s."
+        f"The last dvc repro ran {len(ran)} of {len(known)} stages in {sum(time.seconds for time in ran):.0f} s."
     )

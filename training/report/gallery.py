@@ -9,7 +9,7 @@ from pipelines.pictures import contact_image, copy_groups, data_uri, raw_thumbna
 from training.report.inputs import Domain, Inputs
 
 SIDE = 96  # px of a picture in a group of copies
-MOST_GROUPS = 6  # of each verdict and domain
+MOST_GROUPS = 4  # of each verdict and domain
 MOST_UNREADABLE = 40
 MOST_PAIRS = 12
 CLASSES = SAMPLES = 8  # of a contact sheet
@@ -78,7 +78,7 @@ def _evidence(row: dict[str, Any]) -> str:
     if row["transform"]:
         parts.append(TRANSFORMS.get(row["transform"], row["transform"]))
     if row["step"] == "near":
-        parts += [f"{row['distance']} bits apart"] if row["distance"] is not None else []
+        parts += [f"{row['distance']} bit{'' if row['distance'] == 1 else 's'} apart"] if row["distance"] is not None else []
         parts += [f"{100 * row['agreement']:.0f} % agree"] if row["agreement"] is not None else []
     return ", ".join(part for part in parts if part)
 

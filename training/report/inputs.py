@@ -21,6 +21,7 @@ RESULTS_SCHEMA: dict[str, type[pl.DataType]] = {
     "learner": pl.String,
     "accuracies": pl.List,
 }
+ROLES = ("train", "held_out", "spare")
 TRAINING_COLUMNS = ("step", "loss", "accuracy", "validation_accuracy")
 
 
@@ -44,7 +45,7 @@ class Domain:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Everything the report is made of, in the manifest's order of domains."""
+    """Everything the report is made of; domains stand by role, then by name."""
 
     layout: Layout
     manifest: dict[str, Any]
@@ -63,7 +64,8 @@ class Inputs:
 def read_inputs(layout: Layout) -> Inputs:
     """Read what the report needs. Raises ValueError (one line: file and what to do) if something is missing or malformed."""
     manifest = read_json(_there(layout.manifest))
-    domains = {name: read_domain(layout, name, entry) for name, entry in manifest["domains"].items()}
+    by_role = sorted(manifest["domains"].items(), key=lambda item: (ROLES.index(item[1]["role"]), item[0]))
+    domains = {name: read_domain(layout, name, entry) for name, entry in by_role}
     return Inputs(
         layout=layout,
         manifest=manifest,

@@ -29,7 +29,7 @@ def render(inputs: Inputs, metrics: Mapping[str, Any], scored: pl.DataFrame) -> 
     )
     environment.filters |= {"percent": percent, "size": size, "seconds": seconds, "count": count}
     template = environment.get_template("report.html.j2")
-    style = Markup((HERE / "style.css").read_text(encoding="utf-8"))  # noqa: S704 our own file
+    style = Markup((HERE / "style.css").read_text(encoding="utf-8"))
     return template.render(
         style=style,
         **_glance(inputs, metrics),

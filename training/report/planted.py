@@ -9,6 +9,7 @@ from training.report.inputs import Domain, Inputs
 COPY_KINDS = ("exact_copy", "near_resized", "near_mirrored", "near_reencoded", "conflict_copy")
 COPY_VERDICTS = ("duplicate", "label_conflict")
 FALSE_VERDICTS = (*COPY_VERDICTS, "unreadable")
+Seen = set[tuple[str, str, str]]
 
 
 def score(inputs: Inputs) -> pl.DataFrame:
@@ -38,14 +39,15 @@ def by_kind(scored: pl.DataFrame) -> pl.DataFrame:
     return counted.sort(pl.col("found") + pl.col("missed") == 0, "kind")
 
 
-def _seen_elsewhere(inputs: Inputs) -> set[tuple[str, str]]:
-    """(domain, key) of every record known to occur in another domain."""
-    listed = {(row["domain"], row["key"]) for row in inputs.manifest["exclusions"]}
-    pairs = inputs.overlap
-    return listed | set(pairs.select("domain_a", "key_a").iter_rows()) | set(pairs.select("domain_b", "key_b").iter_rows())
+def _seen_elsewhere(inputs: Inputs) -> Seen:
+    """(domain, key, other domain) of every record known to occur in another domain."""
+    listed = {(row["domain"], row["key"], row["because_domain"]) for row in inputs.manifest["exclusions"]}
+    forth = inputs.overlap.select("domain_a", "key_a", "domain_b").iter_rows()
+    back = inputs.overlap.select("domain_b", "key_b", "domain_a").iter_rows()
+    return listed | set(forth) | set(back)
 
 
-def _judged(domain: Domain, domains: Mapping[str, Domain], seen: set[tuple[str, str]]) -> list[tuple[str, str, str, str, str]]:
+def _judged(domain: Domain, domains: Mapping[str, Domain], seen: Seen) -> list[tuple[str, str, str, str, str]]:
     records = {row["source_id"]: row for row in domain.ledger.iter_rows(named=True)}
     rows = []
     for source_id, kind, of, elsewhere in domain.planted.select("source_id", "kind", "of", "domain").iter_rows():
@@ -55,7 +57,9 @@ def _judged(domain: Domain, domains: Mapping[str, Domain], seen: set[tuple[str, 
         if kind == "leak":
             if elsewhere not in domains:
                 continue
-            found = record["verdict"] != "kept" or (domain.name, record["key"]) in seen or _gone(domains[elsewhere], of)
+            found = (
+                record["verdict"] != "kept" or (domain.name, record["key"], elsewhere) in seen or _gone(domains[elsewhere], of)
+            )
         elif kind in COPY_KINDS:
             found = _same_picture(record, records.get(of))
         elif kind == "odd_mode":

@@ -1,8 +1,8 @@
-"""Domains that need no network: drawn from a seed (or, for digits, shipped with scikit-learn), with planted dirt of known truth.
+"""Domains that need no network: drawn from a seed (digits come with scikit-learn), with planted dirt of known truth.
 
 A card names a generator as its locator and may set these options:
-seed, images_per_class, classes (the first so many), dirt (false for clean records only) and leak_from (a generator whose pictures
-are planted under wrong names; its own card must have the same seed and all classes, so that the copies match).
+seed, images_per_class, classes (the first so many), dirt (false for clean records only) and leak_from (a generator whose
+pictures are planted under wrong names; its own card must have the same seed and all classes, so that the copies match).
 """
 
 from collections.abc import Iterator

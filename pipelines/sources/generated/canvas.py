@@ -1,4 +1,4 @@
-"""Drawing tools of the generators: colours, grounds, anti-aliased masks, noise with a given spectrum. Planes are float64 in 0 to 1."""
+"""Drawing tools of the generators: colours, grounds, anti-aliased masks, noise. Planes are float64 in 0 to 1."""
 
 import colorsys
 from collections.abc import Iterable

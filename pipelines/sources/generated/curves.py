@@ -1,4 +1,7 @@
-"""Plane curves: a class is one parametric family (see Lawrence 1972, A Catalog of Special Plane Curves), drawn with any pen in any pose."""
+"""Plane curves: a class is one parametric family, drawn with any pen in any pose.
+
+Lawrence 1972, A Catalog of Special Plane Curves.
+"""
 
 from collections.abc import Callable
 
@@ -18,7 +21,8 @@ def _polar(radius: Floats, angle: Floats = T) -> Floats:
 
 
 def _lissajous(a: int, b: int) -> Family:
-    return lambda rng: np.stack([np.sin(a * T + rng.uniform(0.35, 1.2)), np.sin(b * T)], axis=1)
+    most = 0.6 * np.pi / (2 * b)  # a phase of pi / 2b folds the curve onto itself
+    return lambda rng: np.stack([np.sin(a * T + rng.uniform(-most, most)), np.sin(b * T)], axis=1)
 
 
 def _rose(petals: float) -> Family:

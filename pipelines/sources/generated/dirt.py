@@ -13,7 +13,7 @@ from numpy.random import Generator
 
 from pipelines.sources import Planted, RawRecord
 from pipelines.sources.generated import spoil
-from pipelines.sources.generated.domain import Domain, encode, extension, picture, source_id
+from pipelines.sources.generated.domain import Domain, Pixels, encode, extension, picture, source_id
 
 AMOUNTS = {"exact_copy": 6, "near_resized": 4, "near_mirrored": 4, "near_reencoded": 4, "conflict_copy": 4, "odd_mode": 8}
 FILES_UNREADABLE = 5
@@ -86,7 +86,7 @@ def realise(domain: Domain, seed: int, entries: list[Entry], leaks_from: Domain 
         yield RawRecord(f"{label}/{entry.filed[1]:04d}.{ending}", label, data, _truth(domain, source, entry))
 
 
-def _file(domain: Domain, source: Domain, entry: Entry, pixels: spoil.Pixels, rng: Generator) -> tuple[bytes, str]:
+def _file(domain: Domain, source: Domain, entry: Entry, pixels: Pixels, rng: Generator) -> tuple[bytes, str]:
     encoding = source.encoding
     match entry.kind:
         case "near_resized":

@@ -43,7 +43,7 @@ def save(image: Image.Image, encoding: str, quality: int = JPEG_QUALITY, exif: I
     if encoding == "png":
         image.save(buffer, "PNG")
     else:
-        image.save(buffer, "JPEG", quality=quality, exif=exif or Image.Exif())
+        image.save(buffer, "JPEG", quality=quality, **({"exif": exif} if exif else {}))
     return buffer.getvalue()
 
 

@@ -17,8 +17,8 @@ SIDE = 96
 Areas = NDArray[np.intp]  # for each pixel the place of its colour in the palette
 PALETTE = {
     "red": (0.78, 0.08, 0.15),
-    "blue": (0.05, 0.2, 0.55),
-    "green": (0.0, 0.45, 0.25),
+    "purple": (0.4, 0.1, 0.45),
+    "teal": (0.0, 0.45, 0.45),
     "gold": (0.98, 0.8, 0.1),
     "white": (0.96, 0.96, 0.94),
     "black": (0.08, 0.08, 0.08),
@@ -75,7 +75,7 @@ def _sun(u: Floats, v: Floats) -> Areas:
 
 def _lozenge(u: Floats, v: Floats) -> Areas:
     away = np.abs(u - 0.5) + np.abs(v - 0.5)
-    return np.digitize(-away, (-0.42, -0.18))
+    return np.asarray(np.digitize(-away, (-0.42, -0.18)))
 
 
 LAYOUTS: dict[str, Callable[[Floats, Floats], Areas]] = {
@@ -105,32 +105,32 @@ class Design(NamedTuple):
 
 # Layouts recur with other colours and colours with other layouts, so neither alone tells a class.
 DESIGNS = (
-    Design("bands", ("red", "white", "blue")),
-    Design("bands", ("blue", "white", "red")),
-    Design("bands", ("green", "gold", "red")),
-    Design("pales", ("red", "white", "blue")),
-    Design("pales", ("green", "white", "orange")),
-    Design("halves", ("white", "red")),
-    Design("halves", ("blue", "gold")),
-    Design("nordic", ("blue", "white", "red")),
-    Design("nordic", ("red", "white", "blue")),
-    Design("cross", ("white", "red", "red")),
-    Design("cross", ("blue", "gold", "gold")),
-    Design("saltire", ("blue", "white")),
-    Design("saltire", ("green", "gold")),
-    Design("disc", ("white", "red")),
-    Design("disc", ("green", "red")),
-    Design("chevron", ("red", "green", "gold")),
-    Design("chevron", ("white", "red", "blue")),
-    Design("canton", ("red", "white", "blue")),
-    Design("canton", ("sky", "white", "sky")),
-    Design("quarters", ("red", "white")),
-    Design("bend", ("green", "gold", "black")),
-    Design("bend", ("red", "white", "red")),
-    Design("border", ("gold", "red")),
-    Design("sun", ("red", "gold", "gold")),
-    Design("lozenge", ("green", "gold", "blue")),
-    Design("quarters", ("orange", "black")),
+    Design("bands", ("purple", "gold", "teal")),
+    Design("bands", ("teal", "gold", "purple")),
+    Design("bands", ("orange", "black", "sky")),
+    Design("pales", ("purple", "gold", "teal")),
+    Design("pales", ("sky", "red", "white")),
+    Design("halves", ("purple", "orange")),
+    Design("halves", ("teal", "white")),
+    Design("nordic", ("teal", "gold", "purple")),
+    Design("nordic", ("orange", "white", "black")),
+    Design("cross", ("purple", "gold", "gold")),
+    Design("cross", ("sky", "orange", "orange")),
+    Design("saltire", ("purple", "gold")),
+    Design("saltire", ("teal", "orange")),
+    Design("disc", ("gold", "purple")),
+    Design("disc", ("black", "orange")),
+    Design("chevron", ("teal", "orange", "purple")),
+    Design("chevron", ("sky", "white", "black")),
+    Design("canton", ("purple", "white", "orange")),
+    Design("canton", ("teal", "gold", "teal")),
+    Design("quarters", ("purple", "teal")),
+    Design("bend", ("orange", "black", "teal")),
+    Design("bend", ("purple", "white", "purple")),
+    Design("border", ("teal", "gold")),
+    Design("sun", ("purple", "orange", "orange")),
+    Design("lozenge", ("orange", "white", "teal")),
+    Design("quarters", ("gold", "black")),
 )
 
 

@@ -1,7 +1,7 @@
 """Fractals: a class is one random iterated function system (Barnsley 1988), as in FractalDB (Kataoka et al. 2020).
 
-The maps are drawn by their singular values so that each contracts (Anderson & Farrell 2022); systems that fill too little or too
-much of the picture are thrown away. Members of a class differ by small changes of the maps, pose and colour.
+The maps are drawn by their singular values so that each contracts (Anderson & Farrell 2022); systems that fill too little
+or too much of the picture are thrown away. Members of a class differ by small changes of the maps, pose and colour.
 """
 
 from functools import cache
@@ -15,7 +15,7 @@ from pipelines.sources.generated.domain import Domain, Pixels
 
 SIDE = 72
 CLASSES = 25
-WALKERS, STEPS, SETTLE = 500, 60, 12
+WALKERS, STEPS, SETTLE = 900, 26, 10
 FILLED = (0.12, 0.45)  # share of a 48 x 48 grid that an accepted system touches
 SYSTEMS_TAG = 50_001  # the systems are the same for every seed
 
@@ -77,7 +77,7 @@ def draw(position: int, index: int, rng: Generator) -> Pixels:
     system = _system(position)
     change = 1 + rng.normal(0, 0.05, system.matrices.shape)
     nearby = System(system.matrices * change, system.shifts + rng.normal(0, 0.05, system.shifts.shape), system.chances)
-    matrix, shift = pose(rng, 0.5, (0.7, 0.98), 0.2, 0.12)
+    matrix, shift = pose(rng, 0.8, (0.65, 0.98), 0.3, 0.15)
     mass = np.log1p(_density(fit(_points(nearby, rng)) @ matrix.T + shift, SIDE))
     glow = np.clip(mass / np.percentile(mass[mass > 0], 95), 0, 1) ** rng.uniform(0.5, 0.9)
     core, edge = colour(rng, (0.6, 0.9)), colour(rng, (0.45, 0.7), (0.4, 1.0))

@@ -1,4 +1,4 @@
-"""Printed characters of the fonts that matplotlib carries (DejaVu, STIX, Computer Modern), set in any of them, slightly askew."""
+"""Printed characters, set slightly askew in any of the fonts that matplotlib carries (DejaVu, STIX, Computer Modern)."""
 
 from functools import cache
 from pathlib import Path

@@ -18,12 +18,12 @@ def _regular(corners: int) -> Floats:
 
 def _star(tips: int, inner: float) -> Floats:
     radius = np.where(np.arange(2 * tips) % 2, inner, 1.0)
-    return _regular(2 * tips) * radius[:, None]
+    return np.asarray(_regular(2 * tips) * radius[:, None])
 
 
 def _arc(start: float, end: float, radius: float = 1.0, centre: tuple[float, float] = (0.0, 0.0)) -> Floats:
     angle = np.radians(np.linspace(start, end, 48))
-    return np.stack([np.cos(angle), np.sin(angle)], axis=1) * radius + np.array(centre)
+    return np.asarray(np.stack([np.cos(angle), np.sin(angle)], axis=1) * radius + np.array(centre))
 
 
 def _corners(*values: float) -> Floats:
@@ -39,12 +39,12 @@ def _cross(arm: float) -> Floats:
 def _heart() -> Floats:
     t = np.linspace(0, 2 * np.pi, 80, endpoint=False)
     y = 13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t)
-    return np.stack([16 * np.sin(t), -y - 2.5], axis=1) / 16
+    return np.stack([16 * np.sin(t) ** 3, -y - 2.5], axis=1) / 16
 
 
 def _gear() -> Floats:
     t = np.linspace(0, 2 * np.pi, 240, endpoint=False)
-    return np.stack([np.cos(t), np.sin(t)], axis=1) * (0.85 + 0.15 * np.tanh(6 * np.sin(9 * t)))[:, None]
+    return np.asarray(np.stack([np.cos(t), np.sin(t)], axis=1) * (0.85 + 0.15 * np.tanh(6 * np.sin(9 * t)))[:, None])
 
 
 OUTLINES: dict[str, Callable[[], Floats]] = {
@@ -80,7 +80,7 @@ def draw(position: int, index: int, rng: Generator) -> Pixels:
     placed = (outline + wobble) @ matrix.T + shift
     holes = [(outline * HOLES[name]) @ matrix.T + shift] if name in HOLES else []
     ink, paper = two_colours(rng)
-    scene = blend(ground(rng, SIDE, paper, 0.25, 0.04), 0.5 * (ink + paper), _specks(rng))
+    scene = blend(ground(rng, SIDE, paper, 0.25, 0.02), 0.5 * (ink + paper), _specks(rng))
     return to_pixels(blend(scene, ground(rng, SIDE, ink, 0.2, 0.02), polygons(SIDE, [placed], holes)))
 
 

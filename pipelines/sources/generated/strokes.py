@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 from numpy.random import Generator
 
-from pipelines.sources.generated.canvas import Floats, blend, colour, ground, lines, pose, to_pixels
+from pipelines.sources.generated.canvas import Floats, blend, colour, fit, ground, lines, pose, to_pixels
 from pipelines.sources.generated.domain import Domain, Pixels
 
 SIDE = 64
@@ -21,7 +21,7 @@ def _programme(position: int) -> tuple[Floats, ...]:
     """The strokes of a class, each (points, 2); later strokes often start on an earlier one."""
     rng = np.random.default_rng([PROGRAMMES_TAG, position])
     strokes: list[Floats] = []
-    for _ in range(int(rng.integers(1, 4))):
+    for _ in range(int(rng.integers(2, 5))):
         joined = strokes and rng.uniform() < 0.6
         start = strokes[-1][int(rng.integers(len(strokes[-1])))] if joined else rng.uniform(-0.8, 0.8, 2)
         points, heading = [start], rng.uniform(0, 2 * np.pi)
@@ -30,7 +30,8 @@ def _programme(position: int) -> tuple[Floats, ...]:
             points.append(np.clip(points[-1] + step, -0.95, 0.95))
             heading += rng.normal(0, 1.1)
         strokes.append(np.stack(points))
-    return tuple(strokes)
+    ends = np.cumsum([len(stroke) for stroke in strokes])[:-1]
+    return tuple(np.split(fit(np.concatenate(strokes)), ends))
 
 
 def _spline(points: Floats) -> Floats:
@@ -44,10 +45,10 @@ def _spline(points: Floats) -> Floats:
 
 def draw(position: int, index: int, rng: Generator) -> Pixels:
     """One writing of a character, uint8 (64, 64, 3)."""
-    matrix, shift = pose(rng, 0.25, (0.58, 0.85), 0.3, 0.12)
+    matrix, shift = pose(rng, 0.6, (0.5, 0.85), 0.45, 0.15)
     written = []
     for stroke in _programme(position):
-        noisy = stroke + rng.normal(0, 0.09, stroke.shape) + rng.normal(0, 0.06, 2)
+        noisy = stroke + rng.normal(0, 0.15, stroke.shape) + rng.normal(0, 0.08, 2)
         written.append(_spline(noisy) @ matrix.T + shift)
     mask = lines(SIDE, written, rng.uniform(1.5, 4.0)) * rng.uniform(0.75, 1)
     paper = ground(rng, SIDE, colour(rng, (0.82, 0.96), (0.0, 0.5)), 0.08)

@@ -99,7 +99,7 @@ def _wood(rng: Generator) -> Floats:
 
 
 def _leaves(rng: Generator) -> Floats:
-    """Dead leaves: opaque discs whose radius has density r ** -3, until all is covered."""
+    """Dead leaves: opaque discs whose radius has density r ** -3, later ones hiding earlier ones."""
     x, y = grid(SIDE)
     plane = np.full((SIDE, SIDE), 0.5)
     count = 220
