@@ -27,7 +27,7 @@ from training.baselines import BASELINES
 from training.collection import DomainTensors, load_collection, unit_rows
 from training.episodes import evaluation_episodes
 from training.evaluate import Scorer, episode_accuracies, mean_interval
-from training.train import pretrain, train
+from training.train import train
 
 SHOTS = (1, 5)
 EPISODES = 200
@@ -67,10 +67,9 @@ def trial(
     """
     differences: dict[tuple[int, str], list[NDArray[np.float32]]] = {}
     seconds = 0.0
-    prior = pretrain(settings, domains[0].dimensions) if settings.pretrain_steps else None
     for fold in range(FOLDS):
         started = time.monotonic()
-        learner = train([d for i, d in enumerate(domains) if i % FOLDS != fold], settings, steps=steps, seed=seed, prior=prior)
+        learner = train([d for i, d in enumerate(domains) if i % FOLDS != fold], settings, steps=steps, seed=seed)
         seconds += time.monotonic() - started
         for domain in domains[fold::FOLDS]:
             for n_shot in SHOTS:

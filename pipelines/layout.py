@@ -35,10 +35,6 @@ class Layout:
         return self.root / "models" / "learner.safetensors"
 
     @property
-    def prior(self) -> Path:
-        return self.root / "models" / "prior.safetensors"
-
-    @property
     def training_log(self) -> Path:
         return self.root / "reports" / "training.csv"
 

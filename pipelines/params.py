@@ -54,7 +54,6 @@ class Training(Settings):
     heads: int = Field(default=4, ge=1, le=64)
     rotate: bool = True  # a fresh random rotation of the feature space in each episode
     readout: Literal["linear", "class_mean", "ridge"] = "ridge"
-    pretrain_steps: int = Field(default=0, ge=0, le=10_000_000)  # steps on synthetic tasks, paid once for all collections
     synthetic_share: float = Field(default=0.5, ge=0.0, le=1.0)  # of the steps, on synthetic tasks
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
 

@@ -59,7 +59,6 @@ def write_params(root: Path, domains: dict[str, str], **sections: Any) -> None:
         "curation": {"min_per_class": 5},
         "training": {
             "steps": 6,
-            "pretrain_steps": 4,
             "batch": 4,
             "width": 32,
             "layers": 1,

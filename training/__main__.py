@@ -10,7 +10,6 @@ from pipelines.layout import Layout
 from pipelines.params import load_params
 
 STAGES = {
-    "pretrain": "train a learner on synthetic tasks alone: the prior that every training starts from",
     "train": "meta-train the learner on the train domains of params.yaml",
     "measure": "held-out accuracy, and what removing or replacing each train domain does to it",
     "report": "write reports/index.html, reports/metrics.json and reports/plots/",
@@ -42,7 +41,6 @@ def run(arguments: argparse.Namespace, layout: Layout) -> int:
     from training import flows
 
     flow = {
-        "pretrain": lambda: flows.pretrain_flow(params, layout),
         "train": lambda: flows.train_flow(params, layout),
         "measure": lambda: flows.measure_flow(params, layout),
         "report": lambda: flows.report_flow(layout),

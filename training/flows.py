@@ -1,4 +1,4 @@
-"""The stages of the learner side as Prefect flows: thin, each one run of `python -m training <stage>`. Import after `server.connect`."""
+"""The learner side's stages as Prefect flows, each a run of `python -m training <stage>`. Import after `server.connect`."""
 
 import os
 from pathlib import Path
@@ -15,21 +15,7 @@ from training.evaluate import interval
 from training.learner import Learner, load_learner, save_learner
 from training.measure.design import subsets
 from training.measure.run import measure
-from training.train import pretrain, train, validation_episodes
-
-
-def pretrain_flow(params: Params, layout: Layout) -> str:
-    """Train a learner on synthetic tasks alone and write `models/prior.safetensors`: no domain bears on it."""
-
-    def body() -> str:
-        dimensions = _encoder_dimensions(layout)
-        progress = watched.Progress("pretrain", params.training.pretrain_steps, "steps")
-        prior = watched.run_task("pretrain", lambda: pretrain(params.training, dimensions, progress=_Steps(progress)))
-        progress.close()
-        save_learner(prior, layout.prior)
-        return f"a prior of {_size(prior)} parameters after {params.training.pretrain_steps} steps on synthetic tasks"
-
-    return watched.run_flow("pretrain", "", body)
+from training.train import train, validation_episodes
 
 
 def train_flow(params: Params, layout: Layout) -> str:
@@ -48,7 +34,6 @@ def train_flow(params: Params, layout: Layout) -> str:
                 settings,
                 steps=settings.steps,
                 seed=settings.seed,
-                prior=load_learner(layout.prior),
                 progress=_Steps(progress),
                 log_path=layout.training_log,
                 validation=validation_episodes(domains, settings),
@@ -83,7 +68,6 @@ def measure_flow(params: Params, layout: Layout) -> str:
                 params.training,
                 params.measurement,
                 learner=load_learner(layout.model),
-                prior=load_learner(layout.prior),
                 workers=os.cpu_count() or 1,
                 progress=lambda done, total, name: progress.add(1, name),
             ),
@@ -124,7 +108,6 @@ def outputs(stage: str, layout: Layout) -> list[Path]:
     """What a stage of the learner side leaves on disk."""
     reports = layout.reports
     return {
-        "pretrain": [layout.prior],
         "train": [layout.model, layout.training_log],
         "measure": [layout.measurement],
         "report": [reports / "index.html", reports / "metrics.json", reports / "plots"],
@@ -144,9 +127,3 @@ class _Steps:
 
 def _size(learner: Learner) -> int:
     return sum(parameter.numel() for parameter in learner.parameters())
-
-
-def _encoder_dimensions(layout: Layout) -> int:
-    from pipelines.encoders import Encoder
-
-    return Encoder.load(layout.encoder).dimensions

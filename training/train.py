@@ -65,28 +65,19 @@ def validation_episodes(domains: Sequence[DomainTensors], settings: Training) ->
     return found
 
 
-def pretrain(settings: Training, dimensions: int, *, progress: Progress | None = None, log_path: Path | None = None) -> Learner:
-    """A learner trained on synthetic tasks alone for `pretrain_steps` steps; it depends on no domain, so one serves all."""
-    learner = Learner(shape_of(settings, dimensions), generator_for(settings.seed, STREAMS.weights))
-    drawer = synthetic_draws(settings, dimensions, settings.batch, settings.seed + 1)
-    return fit(learner, drawer, settings, steps=settings.pretrain_steps, progress=progress, log_path=log_path)
-
-
 def train(
     domains: Sequence[DomainTensors],
     settings: Training,
     *,
     steps: int,
     seed: int,
-    prior: Learner | None = None,
     progress: Progress | None = None,
     log_path: Path | None = None,
     validation: Validation = (),
 ) -> Learner:
     """Train a learner on the `train` split of these domains; the same weights for the same arguments and number of threads.
 
-    Starts from `prior` where given, which stays as it is. Raises ValueError (one line) if a domain is too small for
-    the episodes, or the prior of another shape.
+    Raises ValueError (one line) if a domain is too small for the episodes.
     """
     parts = [domain.in_splits("train") for domain in domains]
     sampler = EpisodeSampler(
@@ -94,10 +85,6 @@ def train(
     )
     shape = shape_of(settings, parts[0].dimensions)
     learner = Learner(shape, generator_for(seed, STREAMS.weights))
-    if prior is not None:
-        if prior.shape != shape:
-            raise ValueError(f"the prior is a learner of {prior.shape}, expected {shape}; make it again")
-        learner.load_state_dict(prior.state_dict())
     drawer = mixed_draws(sampler, settings, seed)
     return fit(learner, drawer, settings, steps=steps, progress=progress, log_path=log_path, validation=validation)
 

@@ -15,7 +15,7 @@ from pipelines.cards import Source, load_card
 from pipelines.sources import Place, RawRecord, kind_of
 from pipelines.sources.generated import GENERATORS, check, dirt, generator, records
 from pipelines.sources.generated.domain import encode, picture
-from pipelines.sources.generated.spoil import UNREADABLE, odd_modes, unreadable
+from pipelines.sources.generated.spoil import UNREADABLE, in_mode, odd_modes, unreadable
 
 CARDS = Path(__file__).parents[2] / "collections"
 NOWHERE = Place(Path("nowhere"), Path("nowhere"))
@@ -130,6 +130,19 @@ def test_odd_modes_show_the_picture_they_stand_for(name: str) -> None:
         assert alike(upright(encode(pixels, "png")), upright(record.data)) > (0.5 if image.mode in ("1", "RGBA", "LA") else 0.9)
     assert set(found) <= set(odd_modes(domain))
     assert len(set(found)) == len(found)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "LA", "CMYK", "I;16", "EXIF", "1"])
+def test_every_odd_mode_is_read_back_upright(mode: str) -> None:
+    pixels = picture(generator("glyphs"), 0, 5, 0)
+    turns = set()
+    for seed in range(12):
+        data, _ = in_mode(pixels, mode, np.random.default_rng(seed))
+        image = Image.open(io.BytesIO(data))
+        turns.add(image.getexif().get(0x0112, 1))
+        assert image.mode == ("RGB" if mode == "EXIF" else mode)
+        assert alike(upright(encode(pixels, "png")), upright(data)) > 0.9
+    assert turns == ({3, 6, 8} if mode == "EXIF" else {1})
 
 
 @pytest.mark.parametrize(("name", "source"), LEAKS.items())

@@ -11,9 +11,10 @@ from pipelines.params import Training
 from training.collection import DomainTensors, unit_rows
 from training.learner import Learner
 from training.synthetic import rotation, synthetic_batch
-from training.train import COLUMNS, learning_rate_at, pretrain, shape_of, train, validation_episodes
+from training.train import COLUMNS, learning_rate_at, shape_of, train, validation_episodes
 
-SETTINGS = Training(n_way=3, max_shot=2, n_query=2, batch=4, warmup=2, width=16, layers=1, heads=2, learning_rate=1e-3)
+SMALL = {"width": 16, "layers": 1, "heads": 2, "batch": 4, "warmup": 2, "learning_rate": 1e-3}
+SETTINGS = Training(n_way=3, max_shot=2, n_query=2, synthetic_share=0.0, readout="ridge", **SMALL)
 
 
 def domain(name: str, seed: int, classes: int = 6, images: int = 10, dimensions: int = 16) -> DomainTensors:
@@ -82,16 +83,14 @@ def test_the_log_has_its_columns_and_validation_where_due(tmp_path: Path) -> Non
     assert validation_episodes([domain("a", 0, classes=2)], SETTINGS) == []
 
 
-def test_training_starts_from_the_prior_and_leaves_it_alone() -> None:
-    settings = SETTINGS.model_copy(update={"pretrain_steps": 3})
-    prior = pretrain(settings, 16)
-    before = weights(prior).clone()
-    assert not torch.equal(before, weights(Learner(prior.shape)))
-    tuned = train([domain("a", 0)], settings, steps=1, seed=0, prior=prior)
-    assert torch.equal(before, weights(prior))
-    assert float((weights(tuned) - before).abs().max()) < 0.1
-    with pytest.raises(ValueError, match="prior is a learner of"):
-        train([domain("a", 0)], settings, steps=1, seed=0, prior=pretrain(settings, 8))
+def test_the_synthetic_share_takes_the_place_of_the_domains() -> None:
+    def trained(share: float, name: str) -> torch.Tensor:
+        settings = SETTINGS.model_copy(update={"synthetic_share": share})
+        return weights(train([domain(name, ord(name))], settings, steps=4, seed=0))
+
+    assert torch.equal(trained(1.0, "a"), trained(1.0, "b"))
+    assert not torch.equal(trained(0.0, "a"), trained(0.0, "b"))
+    assert not torch.equal(trained(0.0, "a"), trained(1.0, "a"))
 
 
 def test_the_learning_rate_rises_then_falls_to_zero() -> None:

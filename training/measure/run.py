@@ -42,7 +42,6 @@ class Trial:
     held_out: Mapping[str, DomainTensors]
     training: Training
     measurement: Measurement
-    prior: Learner | None
 
 
 def measure(
@@ -52,7 +51,6 @@ def measure(
     measurement: Measurement,
     *,
     learner: Learner,
-    prior: Learner | None = None,
     workers: int = 2,
     progress: Progress | None = None,
 ) -> pl.DataFrame:
@@ -70,7 +68,6 @@ def measure(
         {name: collection[name] for name in named["held_out"]},
         training,
         measurement,
-        prior,
     )
     design = subsets(named["train"], named["spare"])
     episodes = draw_episodes(trial)  # before any training: a domain that is too small is told at once
@@ -114,7 +111,7 @@ def train_and_judge(trial: Trial, subset: Subset) -> Judged:
     """Train one subset with the measurement's budget and judge it. On one thread, whatever the machine has."""
     with threads(1):
         domains = [trial.domains[name] for name in subset.domains]
-        learner = train(domains, trial.training, steps=trial.measurement.steps, seed=trial.training.seed, prior=trial.prior)
+        learner = train(domains, trial.training, steps=trial.measurement.steps, seed=trial.training.seed)
         return judge(learner, trial, draw_episodes(trial))
 
 

@@ -33,15 +33,20 @@ def shrink(image: Floats, fine: int = FINE) -> Floats:
     return np.asarray(image.reshape(height, fine, width, fine, *image.shape[2:]).mean(axis=(1, 3)))
 
 
-def colour(rng: Generator, lightness: tuple[float, float], saturation: tuple[float, float] = (0.1, 0.9)) -> Floats:
-    """A random RGB colour (3,) of any hue."""
-    return np.array(colorsys.hls_to_rgb(rng.uniform(), rng.uniform(*lightness), rng.uniform(*saturation)))
+def colour(
+    rng: Generator,
+    lightness: tuple[float, float],
+    saturation: tuple[float, float] = (0.1, 0.9),
+    hue: tuple[float, float] = (0.0, 1.0),
+) -> Floats:
+    """A random RGB colour (3,)."""
+    return np.array(colorsys.hls_to_rgb(rng.uniform(*hue), rng.uniform(*lightness), rng.uniform(*saturation)))
 
 
 def two_colours(rng: Generator) -> tuple[Floats, Floats]:
-    """Ink and paper, one clearly darker than the other; either may be the dark one."""
-    dark, light = colour(rng, (0.05, 0.35)), colour(rng, (0.6, 0.92))
-    return (dark, light) if rng.uniform() < 0.6 else (light, dark)
+    """Ink and paper, one clearly darker than the other; most often the ink."""
+    dark, light = colour(rng, (0.05, 0.35), (0.1, 0.7)), colour(rng, (0.65, 0.93), (0.1, 0.7))
+    return (dark, light) if rng.uniform() < 0.85 else (light, dark)
 
 
 def ground(rng: Generator, side: int, base: Floats, slope: float = 0.15, grain: float = 0.02) -> Floats:

@@ -181,18 +181,26 @@ MORPHOLOGIES: dict[str, Callable[[Generator], Layers]] = {
 }
 
 
+def _brightfield(rng: Generator) -> tuple[Floats, Floats, Floats]:
+    """Colours of the field, the bodies and the nuclei: rose to violet on pale, as with common stains."""
+    stain = colour(rng, (0.6, 0.75), (0.3, 0.6), (0.72, 0.98))
+    return colour(rng, (0.88, 0.95), (0.0, 0.3), (0.7, 1.1)), stain, colour(rng, (0.2, 0.35), (0.3, 0.7), (0.6, 0.8))
+
+
+def _fluorescence(rng: Generator) -> tuple[Floats, Floats, Floats]:
+    """Colours of the field, the bodies and the nuclei: any two dyes that glow in the dark."""
+    return colour(rng, (0.02, 0.08)), colour(rng, (0.3, 0.5), (0.3, 0.9)), colour(rng, (0.6, 0.8), (0.3, 1.0))
+
+
 def draw(position: int, index: int, rng: Generator) -> Pixels:
     """One field of view, uint8 (72, 72, 3)."""
     body, core = tuple(MORPHOLOGIES.values())[position](rng)
     inside = body * (0.75 + 0.12 * power_noise(rng, SIDE, 1.0))
-    bright = rng.uniform() < 0.5
-    field = colour(rng, (0.02, 0.08)) if bright else colour(rng, (0.82, 0.95), (0.0, 0.4))
-    stain = colour(rng, (0.3, 0.5), (0.3, 0.9)) if bright else colour(rng, (0.55, 0.75), (0.2, 0.7))
-    dye = colour(rng, (0.6, 0.8), (0.3, 1.0)) if bright else colour(rng, (0.2, 0.4), (0.3, 0.9))
+    field, stain, dye = _fluorescence(rng) if rng.uniform() < 0.15 else _brightfield(rng)
     scene = blend(blend(np.broadcast_to(field, (SIDE, SIDE, 3)), stain, np.clip(inside, 0, 1)), dye, core * 0.9)
-    uneven = 1 + 0.08 * power_noise(rng, SIDE, 2.5)[..., None]
-    focus = Image.fromarray(to_pixels(scene * uneven)).filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 1.3)))
-    return to_pixels(np.asarray(focus) / 255.0 + rng.normal(0, rng.uniform(0.01, 0.04), (SIDE, SIDE, 3)))
+    uneven = 1 + 0.05 * power_noise(rng, SIDE, 2.5)[..., None]
+    focus = Image.fromarray(to_pixels(scene * uneven)).filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 0.9)))
+    return to_pixels(np.asarray(focus) / 255.0 + rng.normal(0, rng.uniform(0.005, 0.025), (SIDE, SIDE, 3)))
 
 
 DOMAIN = Domain(6, tuple(MORPHOLOGIES), draw, "jpeg", line_like=False)

@@ -1,4 +1,4 @@
-"""Plane curves: a class is one parametric family, drawn with any pen in any pose.
+"""Plane curves: a class is one parametric family, drawn with any pen, tilted and stretched.
 
 Lawrence 1972, A Catalog of Special Plane Curves.
 """
@@ -120,7 +120,7 @@ FAMILIES: dict[str, Family] = {
 def draw(position: int, index: int, rng: Generator) -> Pixels:
     """One curve, uint8 (64, 64, 3)."""
     curve = fit(tuple(FAMILIES.values())[position](rng))
-    matrix, shift = pose(rng, np.pi, (0.5, 0.85), 0.5, 0.18)
+    matrix, shift = pose(rng, 0.9, (0.55, 0.85), 0.4, 0.15)
     tremor = np.cumsum(rng.normal(0, 0.004, curve.shape), axis=0)
     drawn = curve @ matrix.T + shift + tremor
     skip = int(rng.integers(0, 60))  # the pen is put down late, so the curve may stay open

@@ -48,13 +48,13 @@ def draw(position: int, index: int, rng: Generator) -> Pixels:
     """One character, uint8 (64, 64, 3)."""
     character = list(CHARACTERS.values())[position]
     files = _fonts(character)
-    font = _font(files[int(rng.integers(len(files)))], int(rng.integers(56, 97)))
+    font = _font(files[int(rng.integers(len(files)))], int(rng.integers(68, 101)))
     mask = Image.new("L", (2 * SIDE, 2 * SIDE))
-    centre = tuple(SIDE + rng.uniform(-14, 14, 2))
+    centre = tuple(SIDE + rng.uniform(-9, 9, 2))
     pen = ImageDraw.Draw(mask)
     left, top, right, bottom = pen.textbbox((0, 0), character, font=font)
     pen.text((centre[0] - (left + right) / 2, centre[1] - (top + bottom) / 2), character, fill=255, font=font)
-    turned = mask.rotate(rng.uniform(-18, 18), Image.Resampling.BICUBIC)
+    turned = mask.rotate(rng.uniform(-14, 14), Image.Resampling.BICUBIC)
     soft = turned.filter(ImageFilter.GaussianBlur(rng.uniform(0, 1.5))).resize((SIDE, SIDE), Image.Resampling.BOX)
     ink, paper = two_colours(rng)
     return to_pixels(blend(ground(rng, SIDE, paper), ink, np.asarray(soft) / 255.0))

@@ -1,4 +1,4 @@
-"""Geometric shapes in any pose: the shape is the class; colour, pose, ground and stray specks are not."""
+"""Geometric shapes in pose: the shape is the class; colour, pose, ground and stray specks are not."""
 
 from collections.abc import Callable
 
@@ -75,7 +75,7 @@ def draw(position: int, index: int, rng: Generator) -> Pixels:
     """One shape, uint8 (96, 96, 3)."""
     name = tuple(OUTLINES)[position]
     outline = OUTLINES[name]()
-    matrix, shift = pose(rng, np.pi, (0.38, 0.72), 0.35, 0.25)
+    matrix, shift = pose(rng, 0.5, (0.5, 0.8), 0.3, 0.12)
     wobble = rng.normal(0, 0.03, outline.shape) if len(outline) < 20 else 0.0
     placed = (outline + wobble) @ matrix.T + shift
     holes = [(outline * HOLES[name]) @ matrix.T + shift] if name in HOLES else []
