@@ -4,7 +4,7 @@ BIN := .venv/bin
 export DO_NOT_TRACK := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: run test ui stop format lint types check clean
+.PHONY: run test ui stop format lint types check pictures
 
 run: .venv/run.ready  ## the whole chain, from download to report
 	@$(BIN)/python -m training run
@@ -28,6 +28,9 @@ lint: .venv/test.ready
 
 types: .venv/test.ready
 	@$(BIN)/mypy
+
+pictures: .venv/test.ready  ## the README's pictures, from the last run
+	@PYTHONPATH=. $(BIN)/python docs/pictures.py
 
 check: .venv/run.ready  ## verify everything on disk
 	@$(BIN)/python -m pipelines check
