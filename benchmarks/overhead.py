@@ -2,8 +2,8 @@
 
     python -m benchmarks.overhead            # about twice the time of `make run`
 
-Both run in fresh copies of this project with its params.yaml, one after the other; a plain step is a fresh interpreter too, as a
-stage is. Prints the seconds of both by stage and the share of the wall time that watching and deciding take.
+Both run in fresh copies of this project with its params.yaml, one after the other; a plain step is a fresh interpreter
+too, as a stage is. Prints the seconds of both by stage and the share of the wall time that watching and deciding take.
 """
 
 import os
@@ -76,7 +76,8 @@ def main() -> int:
     print("| stage | under DVC and Prefect, s | plain, s |\n|---|---|---|")
     for group in dict.fromkeys(stage for stage, _ in stages):
         names = [name for name in plain if name.partition("@")[0] == group]
-        print(f"| {group} ({len(names)}) | {sum(staged[name] for name in names):.1f} | {sum(plain[name] for name in names):.1f} |")
+        watched, bare = (sum(seconds[name] for name in names) for seconds in (staged, plain))
+        print(f"| {group} ({len(names)}) | {watched:.1f} | {bare:.1f} |")
     together = sum(plain.values())
     print(f"| DVC between the stages | {wall - sum(staged.values()):.1f} | |")
     print(f"| **together** | **{wall:.1f}** | **{together:.1f}** |")

@@ -45,7 +45,7 @@ class Training(Settings):
     min_shot: int = Field(default=1, ge=1, le=100)
     max_shot: int = Field(default=5, ge=1, le=100)
     n_query: int = Field(default=5, ge=1, le=100)  # queries a class
-    steps: int = Field(default=300, ge=1, le=10_000_000)
+    steps: int = Field(default=1000, ge=1, le=10_000_000)
     batch: int = Field(default=16, ge=1, le=4096)  # episodes a step
     learning_rate: float = Field(default=1e-3, gt=0.0, le=1.0)
     warmup: int = Field(default=30, ge=0, le=1_000_000)  # steps
@@ -73,7 +73,7 @@ class Measurement(Settings):
     n_shots: list[int] = Field(default_factory=lambda: [1, 5])
     n_query: int = Field(default=10, ge=1, le=100)
     episodes: int = Field(default=600, ge=10, le=1_000_000)
-    steps: int = Field(default=150, ge=1, le=10_000_000)  # of each subset's training; the same for every subset
+    steps: int = Field(default=300, ge=1, le=10_000_000)  # of each subset's training; the same for every subset
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
 
     @field_validator("n_shots")

@@ -17,19 +17,10 @@ from training.collection import DomainTensors
 from training.episodes import Episodes, evaluation_episodes
 from training.evaluate import Scorer, episode_accuracies
 from training.learner import Learner
+from training.measure import SCHEMA
 from training.measure.design import Subset, subsets
 from training.train import train
 
-SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
-    "subset": pl.String,
-    "kind": pl.String,
-    "removed": pl.String,
-    "added": pl.String,
-    "domain": pl.String,
-    "n_shot": pl.Int32,
-    "learner": pl.String,
-    "accuracies": pl.List(pl.Float32),
-}
 Progress = Callable[[int, int, str], None]  # subsets done, subsets in all, the one that has just ended
 Judged = dict[tuple[str, int], NDArray[float32]]  # accuracies by (held-out domain, shots)
 

@@ -9,18 +9,9 @@ from safetensors import safe_open
 
 from pipelines.files import read_json
 from pipelines.layout import Layout
+from training.measure import SCHEMA as RESULTS_SCHEMA
 from training.report.stage_times import StageTime, read_stages
 
-RESULTS_SCHEMA: dict[str, type[pl.DataType]] = {
-    "subset": pl.String,
-    "kind": pl.String,
-    "removed": pl.String,
-    "added": pl.String,
-    "domain": pl.String,
-    "n_shot": pl.Int32,
-    "learner": pl.String,
-    "accuracies": pl.List,
-}
 ROLES = ("train", "held_out", "spare")
 TRAINING_COLUMNS = ("step", "loss", "accuracy", "validation_accuracy")
 
