@@ -35,6 +35,7 @@ def copy_project(target: Path) -> None:
     for name in files:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, target / name)
+    subprocess.run(["git", "init", "--quiet", str(target)], check=True)  # DVC wants to be inside a repository
     (target / ".venv").symlink_to(ROOT / ".venv")
 
 

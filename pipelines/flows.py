@@ -19,7 +19,7 @@ from pipelines.sources import Place, kind_of
 from pipelines.sources.locators import shown
 from pipelines.sources.transfer import TransferError
 
-RETRIES = 4
+RETRIES = 3  # after 1, 2 and 4 seconds
 
 
 def download_flow(domain: str, params: Params, layout: Layout) -> str:

@@ -73,7 +73,7 @@ class Measurement(Settings):
     n_shots: list[int] = Field(default_factory=lambda: [1, 5])
     n_query: int = Field(default=10, ge=1, le=100)
     episodes: int = Field(default=600, ge=10, le=1_000_000)
-    steps: int = Field(default=300, ge=1, le=10_000_000)  # of each subset's training; the same for every subset
+    steps: int = Field(default=500, ge=1, le=10_000_000)  # of each subset's training; the same for every subset
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
 
     @field_validator("n_shots")

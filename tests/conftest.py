@@ -22,6 +22,9 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     api = server.start(layout, TEST_PORTS)
     os.environ["PREFECT_API_URL"] = api
     yield api
+    from prefect.logging.handlers import APILogHandler
+
+    APILogHandler.flush()  # what is still queued would complain of the missing server when the session ends
     server.stop(layout)
     os.environ.clear()
     os.environ.update(before)

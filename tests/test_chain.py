@@ -87,6 +87,21 @@ def test_a_damaged_shard_is_made_again(project: Path) -> None:
     assert shard.read_bytes() == good
 
 
+def test_a_held_out_domain_with_too_few_classes_is_one_line(project: Path) -> None:
+    write_params(project, ROLES, measurement={"n_way": 7, "episodes": 20, "steps": 4, "n_shots": [1], "n_query": 3})
+    before = (project / "models" / "measurement" / "results.parquet").read_bytes()
+    command = [sys.executable, "-m", "training", "measure"]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    write_params(project, ROLES)
+    assert done.returncode == 2
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert len(lines) == 1
+    assert "Traceback" not in done.stderr
+    assert "shells" in lines[0]
+    assert "7" in lines[0]
+    assert (project / "models" / "measurement" / "results.parquet").read_bytes() == before
+
+
 def test_a_swap_costs_one_domain_and_leaves_no_trace(project: Path) -> None:
     from made_domains import write_archive, write_card
 

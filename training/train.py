@@ -21,7 +21,7 @@ from training.learner import Learner, Shape, Turn
 from training.synthetic import Batch, rotation, synthetic_batch
 
 COLUMNS = ("step", "loss", "accuracy", "validation_accuracy", "learning_rate", "seconds")
-LOG_ROWS = 60
+LOG_ROWS = 40
 VALIDATIONS = 6
 VALIDATION_EPISODES = 60
 WEIGHT_DECAY = 0.01

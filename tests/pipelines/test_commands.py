@@ -4,7 +4,9 @@ import errno
 import json
 import os
 import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import polars as pl
@@ -137,6 +139,45 @@ def test_bad_archives_are_one_line(project: Path, capsys: pytest.CaptureFixture[
     assert not (project.parent / "outside.png").exists()
     write_archive(project / "pebbles.zip")
     assert say(project, "download", "pebbles") == 0, "the next run is not fine"
+
+
+class Flaky(BaseHTTPRequestHandler):
+    """Answers 503 as often as `refusals` says, then serves `body`."""
+
+    body = b""
+    refusals = 0
+    asked = 0
+
+    def do_GET(self) -> None:
+        type(self).asked += 1
+        if type(self).asked <= type(self).refusals:
+            self.send_error(503)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.body)))
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.usefixtures("prefect_server")
+@pytest.mark.parametrize(("refusals", "status"), [(2, 0), (99, 2)])
+def test_a_download_is_tried_again(project: Path, capsys: pytest.CaptureFixture[str], refusals: int, status: int) -> None:
+    from pipelines import flows
+
+    handler = type("Handler", (Flaky,), {"body": (project / "pebbles.zip").read_bytes(), "refusals": refusals})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        write_card(project, "pebbles", source={"kind": "archive", "locator": f"http://127.0.0.1:{server.server_port}/p.zip"})
+        if status:
+            assert "503" in refused(project, capsys, "download", "pebbles")
+            assert handler.asked == 1 + flows.RETRIES  # type: ignore[attr-defined]
+        else:
+            assert say(project, "download", "pebbles") == 0
+            assert handler.asked == 3  # type: ignore[attr-defined]
+        server.shutdown()
 
 
 @pytest.mark.usefixtures("prefect_server")
