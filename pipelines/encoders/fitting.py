@@ -1,6 +1,7 @@
 """Fitting: reference set in, encoder out."""
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from pipelines.encoders.blocks import powered_blocks, unit_range
 from pipelines.encoders.encoder import Encoder
@@ -18,11 +19,17 @@ BATCH = 50
 
 
 def fit(seed: int = 0, count: int = REFERENCE_IMAGES) -> Encoder:
-    """The encoder, fitted on the procedural reference set alone; equal for equal arguments on one machine.
+    """The encoder, fitted on the procedural reference set alone; equal for equal arguments on one machine,
+    whatever its number of threads.
 
     `count` reference images, at least DIMENSIONS; fewer than the default are for tests only.
     """
     assert count >= DIMENSIONS
+    with threadpool_limits(1):  # sums over more threads differ in their last bits, and so would the digest
+        return _fit(seed, count)
+
+
+def _fit(seed: int, count: int) -> Encoder:
     images = reference_images(count, SIDE, seed)
     rng = np.random.default_rng((seed, count))
     dictionary = fit_dictionary(halved(unit_range(images[:DICTIONARY_IMAGES])), ATOMS, PATCH_SAMPLES, rng)

@@ -218,7 +218,7 @@ def test_two_domains_with_the_same_images(tmp_path: Path, capsys: pytest.Capture
         assert say(tmp_path, "download", domain) == say(tmp_path, "curate", domain) == say(tmp_path, "embed", domain) == 0
     line = refused(tmp_path, capsys, "collect")
     assert "domains pebbles and shells hold the same images" in line
-    assert "take one of them out of params.yaml" in line
+    assert "take one of them out of `domains:` in params.yaml" in line
 
 
 def test_unknown_domain_missing_card_and_wrong_parameter(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
