@@ -5,10 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from pipelines import server
 from pipelines.layout import Layout
 
+settings.register_profile("ci", derandomize=True, deadline=None)  # the same examples in every run of the same code
+settings.register_profile("default", deadline=None)  # a busy machine is no fault
+settings.load_profile("ci" if os.environ.get("CI") else "default")
 TEST_PORTS = range(14200, 14240)
 
 
