@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import polars as pl
 
@@ -29,21 +29,15 @@ class MapBatches(Protocol):
     def __call__(self, name: str, function: Callable[..., Any], batches: Iterable[pl.DataFrame]) -> Iterator[Any]: ...
 
 
-class Curated(NamedTuple):
-    """What `curate` found, for those who show it."""
-
-    ledger: pl.DataFrame
-    evidence: pl.DataFrame
-    stats: dict[str, Any]
-
-
 def one_by_one(name: str, function: Callable[..., Any], batches: Iterable[pl.DataFrame]) -> Iterator[Any]:
     """The plain MapBatches: in this thread."""
     return map(function, batches)
 
 
-def curate(card: Card, layout: Layout, target: Path, settings: Curation, map_batches: MapBatches = one_by_one) -> Curated:
-    """Run every step on the raw records of a domain and fill the empty folder `target`.
+def curate(
+    card: Card, layout: Layout, target: Path, settings: Curation, map_batches: MapBatches = one_by_one
+) -> dict[str, Any]:
+    """Run every step on the raw records of a domain and fill the empty folder `target`; returns its statistics.
 
     Raises ValueError if fewer than two classes survive or the settings cannot be met.
     """
@@ -61,7 +55,7 @@ def curate(card: Card, layout: Layout, target: Path, settings: Curation, map_bat
     shard_bytes = sum(path.stat().st_size for path in target.glob("*.tar"))
     stats = statistics(ledger, index, split_by, shard_bytes)
     publish(target, card, settings, stats, read_json(raw / "source.json"))
-    return Curated(ledger, evidence, stats)
+    return stats
 
 
 def decide(examined: pl.DataFrame, settings: Curation, domain: str) -> tuple[pl.DataFrame, pl.DataFrame, str]:

@@ -2,16 +2,16 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pipelines import watched
 from pipelines.cards import Card, load_card
 from pipelines.collect import collect
-from pipelines.curate import Curated, curate
+from pipelines.curate import curate
 from pipelines.embed import embed
 from pipelines.encoders import fit
 from pipelines.files import atomic_folder, read_json
 from pipelines.layout import Layout
-from pipelines.ledger import counts
 from pipelines.params import Params
 from pipelines.pictures import cluster_sheet, contact_sheet
 from pipelines.raw import RawSummary, count_raw, write_raw
@@ -53,16 +53,15 @@ def curate_flow(domain: str, params: Params, layout: Layout) -> str:
     def body() -> str:
         batches = watched.Batches(domain, count_raw(layout.raw(domain)))
         with atomic_folder(layout.domain(domain)) as target:
-            curated = curate(card, layout, target, params.curation, batches)
-        _show_domain(card, curated, layout)
-        found = ", ".join(f"{count} {verdict}" for verdict, count in counts(curated.ledger).items() if count)
-        return f"{curated.stats['records']} records: {found}; {curated.stats['classes']} classes"
+            stats = curate(card, layout, target, params.curation, batches)
+        _show_domain(card, stats, layout)
+        found = ", ".join(f"{count} {verdict}" for verdict, count in stats["verdicts"].items() if count)
+        return f"{stats['records']} records: {found}; {stats['classes']} classes"
 
     return watched.run_flow("curate", domain, body)
 
 
-def _show_domain(card: Card, curated: Curated, layout: Layout) -> None:
-    stats = curated.stats
+def _show_domain(card: Card, stats: dict[str, Any], layout: Layout) -> None:
     verdicts = [{"verdict": verdict, "records": count} for verdict, count in stats["verdicts"].items()]
     watched.show_table(watched.artifact_key("verdicts", card.id), verdicts, f"Verdicts of {card.id}")
     splits = ", ".join(f"{name} {part['images']} of {part['classes']} classes" for name, part in stats["splits"].items())

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -30,12 +29,3 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.stop(layout)
     os.environ.clear()
     os.environ.update(before)
-
-
-@pytest.fixture
-def data_folder() -> Path:
-    """The folder of real image sets beside the project; tests that need it are skipped where it is absent."""
-    folder = Path(__file__).parents[2] / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip("the real image sets are not beside this checkout")
-    return folder
