@@ -52,7 +52,8 @@ def _encoder(params: Params, layout: Layout, domain: str) -> None:
 
 def _download(params: Params, layout: Layout, domain: str) -> None:
     from pipelines.raw import write_raw
-    from pipelines.sources import Place, kind_of
+    from pipelines.sources import kind_of
+    from pipelines.transfer import Place
 
     card = load_card(layout.card(domain))
     place = Place(layout.root / params.sources_folder, layout.state / "downloads" / domain)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from pipelines.licences import canonical
 from pipelines.settings import Settings, read_yaml, validate
 
 DOMAIN_ID = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -14,19 +15,27 @@ DOMAIN_ID = re.compile(r"[a-z][a-z0-9_]{0,39}")
 class Label(Settings):
     """Where a source says which class a record belongs to. Unset fields are found out by looking."""
 
-    layout: Literal["folders", "meta_album"] | None = None  # archives: class folders, or labels.csv beside images/
-    image_column: str | None = None  # tables: the column that holds the picture
-    column: str | None = None  # tables: the column that holds the label
+    layout: Literal["folders", "table", "meta_album"] | None = None  # files: class folders, a label table, labels.csv + images/
+    table: str | None = None  # layout table: the label table's name within the source
+    image_column: str | None = None  # tables: the column that holds, names or addresses the picture; shards: its suffix
+    column: str | None = None  # tables: the column that holds the label; shards: cls, txt or json:FIELD
 
 
 class Source(Settings):
     """Where raw records come from: the kind names the module in `pipelines/sources/` that reads them."""
 
     kind: str
-    locator: str = Field(min_length=1)  # a generator's name, a path or an URL
+    locator: str = Field(min_length=1)  # a generator's name, a path, an URL, a hub or OpenML id; `${NAME}` for a secret
     checksum: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$")
     label: Label = Label()
     options: dict[str, Any] = Field(default_factory=dict)  # what this kind of source alone understands; checked by its module
+
+
+class Counts(Settings):
+    """How large the source says it is."""
+
+    classes: int = Field(ge=1)
+    images: int = Field(ge=1)
 
 
 class Overrides(Settings):
@@ -45,9 +54,10 @@ class Card(Settings):
     title: str = Field(min_length=1)
     domain: str = Field(min_length=1)  # the subject area, e.g. characters, textures, microscopy
     description: str = Field(min_length=1)
-    licence: str = Field(min_length=1)  # an SPDX expression where there is one, else `unknown`
+    licence: str = Field(min_length=1)  # an SPDX expression (LicenseRef-... for one without an id), or `unknown`
     citation: str = ""
     homepage: str = ""
+    counts: Counts | None = None  # as the source states them, before curation
     source: Source
     curation: Overrides = Overrides()
 
@@ -57,6 +67,11 @@ class Card(Settings):
         if not DOMAIN_ID.fullmatch(value):
             raise ValueError(f"expected a-z, 0-9 and _, starting with a letter, at most 40 characters, found {value!r}")
         return value
+
+    @field_validator("licence")
+    @classmethod
+    def _licence_is_spdx(cls, value: str) -> str:
+        return canonical(value)
 
 
 def load_card(path: Path) -> Card:

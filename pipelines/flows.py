@@ -15,9 +15,10 @@ from pipelines.layout import Layout
 from pipelines.params import Params
 from pipelines.pictures import cluster_sheet, contact_sheet
 from pipelines.raw import RawSummary, count_raw, write_raw
-from pipelines.sources import Place, kind_of
-from pipelines.sources.locators import shown
-from pipelines.sources.transfer import TransferError
+from pipelines.sources import kind_of
+from pipelines.transfer import Place
+from pipelines.transfer.fetch import TransferError
+from pipelines.transfer.locators import shown
 
 RETRIES = 3  # after 1, 2 and 4 seconds
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from pipelines.files import write_json
 from pipelines.sources import Planted, RawRecord
-from pipelines.sources.locators import shown
+from pipelines.transfer.locators import shown
 
 RECORDS = pa.schema([("source_id", pa.string()), ("label", pa.string()), ("data", pa.binary())])
 PLANTED = {"source_id": pl.String, "kind": pl.String, "of": pl.String, "domain": pl.String}

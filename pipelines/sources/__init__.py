@@ -1,21 +1,25 @@
-"""Where raw records come from. A kind of source is one module here with two functions:
+"""Where raw records come from. A kind of source is one module here with three functions:
 
 `check(source)` raises ValueError if the card asks for something that this kind cannot do;
-`records(source, place)` yields raw records lazily, in an order that depends on the source alone.
+`records(source, place)` yields raw records lazily, in an order that depends on the source alone;
+`look(source, place)` says what is there and how it would be read, for `python -m pipelines add`.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import NamedTuple, Protocol, cast
 
 from pipelines.cards import Card, Source
+from pipelines.transfer import Place
 
 KINDS = {
     "generated": "pipelines.sources.generated",
+    "folder": "pipelines.sources.folder",
     "archive": "pipelines.sources.archive",
-    "parquet": "pipelines.sources.parquet",
+    "huggingface": "pipelines.sources.huggingface",
+    "openml": "pipelines.sources.openml",
+    "webdataset": "pipelines.sources.webdataset",
+    "urls": "pipelines.sources.urls",
 }
 
 
@@ -26,6 +30,14 @@ class RawRecord(NamedTuple):
     label: str
     data: bytes
     planted: "Planted | None" = None
+    fault: "Fault | None" = None  # why `data` is empty: the source names a picture that could not be had
+
+
+class Fault(NamedTuple):
+    """Why a picture that the source names is not there."""
+
+    reason: str
+    status: int | None = None  # of the server's answer
 
 
 class Planted(NamedTuple):
@@ -36,12 +48,19 @@ class Planted(NamedTuple):
     domain: str | None = None  # where the original lives, if elsewhere
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a source may look and keep things: `folder` anchors relative locators, `downloads` survives a killed run."""
+class Look(NamedTuple):
+    """What a look inside a source found."""
 
-    folder: Path
-    downloads: Path
+    source: Source  # as it should stand in the card: layout, columns and options that were guessed are filled in
+    said: list[str]  # what was guessed and from what, a line each
+    classes: dict[str, int] | None = None  # records a class; None where only reading all would tell
+    records: int | None = None
+    bytes: int | None = None  # of the pictures
+    title: str | None = None  # what the source itself says of these, if it does
+    description: str | None = None
+    licence: str | None = None  # as the source writes it
+    citation: str | None = None
+    homepage: str | None = None
 
 
 class Kind(Protocol):
@@ -50,6 +69,8 @@ class Kind(Protocol):
     def check(self, source: Source) -> None: ...
 
     def records(self, source: Source, place: Place) -> Iterator[RawRecord]: ...
+
+    def look(self, source: Source, place: Place) -> Look: ...
 
 
 def kind_of(card: Card, where: str) -> Kind:

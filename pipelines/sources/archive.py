@@ -11,13 +11,14 @@ from pathlib import Path
 
 from pipelines.cards import Source
 from pipelines.files import sha256_file
-from pipelines.sources import Place, RawRecord
+from pipelines.sources import RawRecord
 from pipelines.sources.layouts import plan
-from pipelines.sources.locators import check_locator
 from pipelines.sources.members import Archive, Bounds, Refused
 from pipelines.sources.tars import TarArchive, is_tar
-from pipelines.sources.transfer import fetch
 from pipelines.sources.zips import ZipArchive
+from pipelines.transfer import Place
+from pipelines.transfer.fetch import fetch
+from pipelines.transfer.locators import check_locator
 
 OTHERS = {
     b"BZh": "bzip2",

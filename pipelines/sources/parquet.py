@@ -18,10 +18,11 @@ import pyarrow.parquet as pq
 
 from pipelines.cards import Label, Source
 from pipelines.files import sha256_file
-from pipelines.sources import Place, RawRecord
-from pipelines.sources.locators import check_locator, is_remote
+from pipelines.sources import RawRecord
 from pipelines.sources.members import Bounds
-from pipelines.sources.transfer import fetch, verify
+from pipelines.transfer import Place
+from pipelines.transfer.fetch import fetch, verify
+from pipelines.transfer.locators import check_locator, is_remote
 
 LABEL_NAMES = ("label", "labels", "class", "category")
 LIMIT = Bounds().picture_bytes

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from pipelines.cards import Label, Source
-from pipelines.sources import Place, RawRecord
+from pipelines.sources import RawRecord
 from pipelines.sources.archive import check, records
+from pipelines.transfer import Place
 
 Files = list[tuple[str, bytes]]
 CLASSES: Files = [

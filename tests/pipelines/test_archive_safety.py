@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.cards import Source
-from pipelines.sources import Place
 from pipelines.sources.archive import records
 from pipelines.sources.members import Bounds
+from pipelines.transfer import Place
 
 SMALL = Bounds(picture_bytes=1000, table_bytes=1000, total_bytes=100_000, members=20, ratio=20, ratio_floor=500)
 NOISE = random.Random(0).randbytes(4000)

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pipelines.cards import Source, load_card
-from pipelines.sources import Place, RawRecord, kind_of
+from pipelines.sources import RawRecord, kind_of
 from pipelines.sources.generated import GENERATORS, check, dirt, generator, records
 from pipelines.sources.generated.domain import encode, picture
 from pipelines.sources.generated.spoil import UNREADABLE, in_mode, odd_modes, unreadable
+from pipelines.transfer import Place
 
 CARDS = Path(__file__).parents[2] / "collections"
 NOWHERE = Place(Path("nowhere"), Path("nowhere"))

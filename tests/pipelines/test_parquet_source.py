@@ -12,8 +12,9 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Image, Value
 
 from pipelines.cards import Label, Source
-from pipelines.sources import Place, RawRecord
+from pipelines.sources import RawRecord
 from pipelines.sources.parquet import check, records
+from pipelines.transfer import Place
 
 PICTURES = [{"bytes": b"one", "path": "a/1.png"}, {"bytes": b"two", "path": "a/2.png"}, {"bytes": b"three", "path": "b/3.png"}]
 FEATURES = Features({"id": Value("int64"), "image": Image(decode=False), "label": ClassLabel(names=["cat", "dog"])})

@@ -9,7 +9,8 @@ import pytest
 from pipelines.cards import load_card
 from pipelines.params import load_params
 from pipelines.raw import count_raw, read_raw, write_raw
-from pipelines.sources import Place, kind_of
+from pipelines.sources import kind_of
+from pipelines.transfer import Place
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"

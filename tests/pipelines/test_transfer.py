@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.sources import Place, transfer
-from pipelines.sources.locators import check_locator, download_name, shown
-from pipelines.sources.transfer import TransferError, fetch
+from pipelines.transfer import Place
+from pipelines.transfer import fetch as transfer
+from pipelines.transfer.fetch import TransferError, fetch
+from pipelines.transfer.locators import check_locator, download_name, shown
 
 CONTENT = random.Random(1).randbytes(300_000)
 CHECKSUM = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"

@@ -11,9 +11,10 @@ from importlib import import_module
 from typing import Any
 
 from pipelines.cards import Source
-from pipelines.sources import Place, RawRecord
+from pipelines.sources import RawRecord
 from pipelines.sources.generated import dirt
 from pipelines.sources.generated.domain import Domain
+from pipelines.transfer import Place
 
 GENERATORS = ("digits", "glyphs", "shapes", "textures", "fractals", "cells", "strokes", "flags", "curves")
 MOST_SEED = 2**31 - 1

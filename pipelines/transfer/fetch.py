@@ -15,15 +15,11 @@ from urllib.request import url2pathname
 import httpx
 
 from pipelines.files import sha256_file, write_json
-from pipelines.sources import Place
-from pipelines.sources.locators import check_locator, download_name, is_remote, scheme_of, shown
+from pipelines.transfer import Place, TransferError
+from pipelines.transfer.locators import check_locator, download_name, is_remote, scheme_of, shown
 
 LIMIT_BYTES = 20 * 10**9  # of one download
 REDIRECTS = 10
-
-
-class TransferError(OSError):
-    """The network or the server failed; what came so far is kept, and another attempt goes on from there."""
 
 
 class Partial(NamedTuple):
