@@ -9,6 +9,8 @@ from pathlib import Path
 for library in ("OPENBLAS", "OMP", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
+from pipelines import add, catalog, housekeeping
+from pipelines.cards import load_card
 from pipelines.cli import guarded, run_stage
 from pipelines.layout import Layout
 from pipelines.params import Params, load_params
@@ -26,12 +28,21 @@ def parser() -> argparse.ArgumentParser:
     for name, text in stages.items():
         command = commands.add_parser(name, help=f"stage: {text}", description=text)
         command.add_argument("domain", metavar="DOMAIN", help="a domain listed in params.yaml")
+        if name == "download":
+            command.add_argument("--offline", action="store_true", help="use only what is on this machine already")
     commands.add_parser("encoder", help="stage: fit the frozen encoder on its procedural reference pictures")
     commands.add_parser("collect", help="stage: write the collection's manifest and the overlap between domains")
+    new = commands.add_parser("add", help="look into a folder, archive, URL, hub id or shards; write its card and list it")
+    add.add_arguments(new)
+    found = commands.add_parser("catalog", help="search the cards that are here by words, subject, licence and size")
+    catalog.add_arguments(found)
+    update = commands.add_parser("update", help="ask a domain's source again and take what it holds now, against the lock")
+    update.add_argument("domain", metavar="DOMAIN", help="a domain listed in params.yaml")
     commands.add_parser("list", help="show domains: role, state, images, classes, licence")
     commands.add_parser("check", help="verify all that is on disk against ledgers, indexes and checksums; exit status 0 or 1")
     prune = commands.add_parser("prune", help="remove what belongs to domains that params.yaml no longer lists")
     prune.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    prune.add_argument("--downloads", action="store_true", help="also the kept downloads of domains that are listed")
     preset = commands.add_parser(
         "preset", help="put a preset of presets/ in the place of params.yaml (the old one is kept as .bak)"
     )
@@ -48,32 +59,38 @@ def run(arguments: argparse.Namespace, layout: Layout) -> int:
     command: str = arguments.command
     if command in ("ui", "stop"):
         return _serve(arguments, layout)
+    if command == "add":
+        return add.run(arguments, layout)
+    if command == "catalog":
+        return catalog.run(arguments, layout)
     if command in ("list", "check", "prune", "preset"):
-        from pipelines import housekeeping
-
         return housekeeping.run(arguments, layout)
     params = load_params(layout.params)
     domain = getattr(arguments, "domain", "")
     if domain:
-        _listed(domain, params, layout)
+        _usable(domain, params, layout)
     from pipelines import server
 
     server.connect(layout)
     from pipelines import flows
 
     flow = {
-        "download": lambda: flows.download_flow(domain, params, layout),
+        "download": lambda: flows.download_flow(domain, params, layout, offline=getattr(arguments, "offline", False)),
+        "update": lambda: flows.download_flow(domain, params, layout, update=True),
         "curate": lambda: flows.curate_flow(domain, params, layout),
         "encoder": lambda: flows.encoder_flow(layout),
         "embed": lambda: flows.embed_flow(domain, layout),
         "collect": lambda: flows.collect_flow(params, layout),
     }[command]
-    return run_stage(layout, command, domain, flow, flows.outputs(command, domain, layout))
+    stage = "download" if command == "update" else command
+    status = run_stage(layout, stage, domain, flow, flows.outputs(stage, domain, layout))
+    return housekeeping.accept_download(domain, layout) if command == "update" else status
 
 
-def _listed(domain: str, params: Params, layout: Layout) -> None:
+def _usable(domain: str, params: Params, layout: Layout) -> None:
     if domain not in params.domains:
         raise ValueError(f"{layout.params}: domains: {domain!r} is not listed; listed are {', '.join(params.domains)}")
+    params.require_allowed(domain, load_card(layout.card(domain)).licence, layout.params)
 
 
 def _serve(arguments: argparse.Namespace, layout: Layout) -> int:

@@ -15,8 +15,10 @@ from pipelines.publish import domain_digest
 def collect(params: Params, layout: Layout) -> dict[str, Any]:
     """Write `collections/manifest.json` and `overlap.parquet` over the listed domains; returns the manifest.
 
-    Raises ValueError if two domains hold the same images.
+    Raises ValueError if two domains hold the same images or a domain's licence is not allowed.
     """
+    for name in params.domains:
+        params.require_allowed(name, load_card(layout.card(name)).licence, layout.params)
     prints = {name: _kept_fingerprints(layout, name) for name in params.domains}
     overlap = find_overlap(prints)
     refuse_same_domain(overlap, {name: frame.height for name, frame in prints.items()})
@@ -25,11 +27,27 @@ def collect(params: Params, layout: Layout) -> dict[str, Any]:
     encoders = sorted({str(read_json(layout.features(name) / "source.json")["encoder_digest"]) for name in params.domains})
     if len(encoders) != 1:
         raise ValueError(f"features/: made by {len(encoders)} different encoders; run `dvc repro` to embed again")
-    manifest = {"version": 1, "encoder": encoders[0], "domains": domains, "exclusions": excluded.to_dicts()}
+    manifest = {
+        "version": 1,
+        "encoder": encoders[0],
+        "domains": domains,
+        "licences": _by_licence(domains),
+        "exclusions": excluded.to_dicts(),
+    }
     with atomic_path(layout.overlap) as path:
         overlap.write_parquet(path)
     write_json(layout.manifest, manifest)
     return manifest
+
+
+def _by_licence(domains: dict[str, Any]) -> dict[str, Any]:
+    """For each licence the domains that carry it and their images."""
+    found: dict[str, Any] = {}
+    for name, entry in domains.items():
+        of_licence = found.setdefault(entry["licence"], {"domains": [], "images": 0})
+        of_licence["domains"].append(name)
+        of_licence["images"] += entry["images"]
+    return found
 
 
 def _kept_fingerprints(layout: Layout, name: str) -> pl.DataFrame:

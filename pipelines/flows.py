@@ -14,33 +14,60 @@ from pipelines.files import atomic_folder, read_json
 from pipelines.layout import Layout
 from pipelines.params import Params
 from pipelines.pictures import cluster_sheet, contact_sheet
+from pipelines.pins import enforce, load_lock, make_lock, save_lock
 from pipelines.raw import RawSummary, count_raw, write_raw
 from pipelines.sources import kind_of
 from pipelines.transfer import Place
-from pipelines.transfer.fetch import TransferError
 from pipelines.transfer.locators import shown
 
-RETRIES = 3  # after 1, 2 and 4 seconds
 
+def download_flow(domain: str, params: Params, layout: Layout, *, offline: bool = False, update: bool = False) -> str:
+    """Fetch the raw records of a domain into `raw/<domain>/`, as its lock says, and write the lock where there is none.
 
-def download_flow(domain: str, params: Params, layout: Layout) -> str:
-    """Fetch the raw records of a domain into `raw/<domain>/`."""
+    With `update`, whatever the source holds now is taken and pinned. Raises SourceChanged if the source is not as pinned;
+    what was there before is kept then, and in every other failure.
+    """
     card = load_card(layout.card(domain))
     kind = kind_of(card, str(layout.card(domain)))
-    place = Place(layout.root / params.sources_folder, layout.state / "downloads" / domain)
+    made_here = card.source.kind == "generated"
+    lock = None if made_here or update else load_lock(layout.lock(domain), card.source)
 
     def fetch() -> RawSummary:
-        progress = watched.Count(f"download {domain}")
-        with atomic_folder(layout.raw(domain)) as target:
-            return write_raw(kind.records(card.source, place), target, _about(card), progress)
+        with watched.Meter(f"download {domain}") as meter, atomic_folder(layout.raw(domain)) as target:
+            place = Place(
+                layout.root / params.sources_folder,
+                layout.downloads(domain),
+                domain,
+                params.transfer.rules(offline=offline, update=update),
+                lock.pinned() if lock else {},
+                meter,
+            )
+            summary = write_raw(kind.records(card.source, place), target, _about(card), meter.converted)
+            if lock:
+                enforce(lock, summary, card.source, domain)
+        if not made_here:
+            save_lock(layout.lock(domain), make_lock(card.source, summary, place.came), domain)
+        return summary
 
     def body() -> str:
-        summary = watched.run_task("fetch", fetch, retries=RETRIES, retry_on=TransferError)
-        line = f"{summary.records} raw records, {summary.bytes / 1e6:.1f} MB"
+        summary = watched.run_task("fetch", fetch)
+        line = f"{summary.records} raw records, {summary.bytes / 1e6:.1f} MB{_beside(summary, card, layout)}"
         watched.show_markdown(watched.artifact_key("download", domain), f"**{card.title}**: {line}", "What was fetched")
         return line
 
     return watched.run_flow("download", domain, body)
+
+
+def _beside(summary: RawSummary, card: Card, layout: Layout) -> str:
+    """What else is worth a word: pictures that could not be had, files passed over, fewer records than the card says."""
+    notes = []
+    if summary.faults:
+        notes.append(f"{summary.faults} could not be had ({layout.raw(card.id) / 'failures.parquet'})")
+    if summary.passed_over:
+        notes.append(f"{summary.passed_over} other files passed over")
+    if card.counts and card.counts.images != summary.records:
+        notes.append(f"the card says {card.counts.images}")
+    return f" ({'; '.join(notes)})" if notes else ""
 
 
 def _about(card: Card) -> dict[str, str]:

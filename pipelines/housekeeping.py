@@ -2,6 +2,8 @@
 
 import argparse
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import yaml
@@ -23,7 +25,7 @@ def run(arguments: argparse.Namespace, layout: Layout) -> int:
         print(listing(params, layout))
         return 0
     if arguments.command == "prune":
-        return prune(params, layout, dry_run=arguments.dry_run)
+        return prune(params, layout, dry_run=arguments.dry_run, downloads=arguments.downloads)
     return _report_check(params, layout)
 
 
@@ -52,8 +54,8 @@ def state(domain: str, layout: Layout) -> str:
     return next((name for name, reached in steps if reached), "card")
 
 
-def prune(params: Params, layout: Layout, *, dry_run: bool) -> int:
-    """Remove folders, stage records and lock entries of domains that are no longer listed."""
+def prune(params: Params, layout: Layout, *, dry_run: bool, downloads: bool) -> int:
+    """Remove folders, stage records and lock entries of domains that are no longer listed; `downloads`: all kept downloads."""
     folders = [layout.raw(""), layout.cards, layout.root / "features", layout.state / "downloads"]
     doomed = [
         path
@@ -62,6 +64,8 @@ def prune(params: Params, layout: Layout, *, dry_run: bool) -> int:
         for path in sorted(folder.iterdir())
         if path.is_dir() and path.name not in params.domains and not path.name.startswith(".")
     ]
+    if downloads:
+        doomed += [layout.downloads(name) for name in params.domains if layout.downloads(name).is_dir()]
     doomed += [
         path for path in sorted((layout.state / "stages").glob("*@*.json")) if path.stem.partition("@")[2] not in params.domains
     ]
@@ -93,6 +97,17 @@ def _drop_lock_entries(stale: list[str], layout: Layout) -> None:
     for name in stale:
         del content["stages"][name]
     write_text(lock, yaml.safe_dump(content, sort_keys=False))
+
+
+def accept_download(domain: str, layout: Layout) -> int:
+    """Tell DVC that what `update` fetched is what the stage makes, so that it does not put the former data back."""
+    if (layout.root / "dvc.lock").exists():
+        words = [sys.executable, "-m", "dvc", "commit", "--quiet", "--force", f"download@{domain}"]
+        done = subprocess.run(words, cwd=layout.root, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise ValueError(f"dvc commit download@{domain}: {' '.join(done.stderr.split())[:300]}; run it by hand")
+    print("Next: dvc repro")
+    return 0
 
 
 def use_preset(name: str, folder: str | None, layout: Layout) -> int:

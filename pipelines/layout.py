@@ -54,6 +54,12 @@ class Layout:
     def card(self, domain: str) -> Path:
         return self.cards / f"{domain}.yaml"
 
+    def lock(self, domain: str) -> Path:
+        return self.cards / f"{domain}.lock"
+
+    def downloads(self, domain: str) -> Path:
+        return self.state / "downloads" / domain
+
     def raw(self, domain: str) -> Path:
         return self.root / "raw" / domain
 

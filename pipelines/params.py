@@ -6,7 +6,9 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from pipelines.cards import DOMAIN_ID, Overrides
+from pipelines.licences import allowed, canonical
 from pipelines.settings import Settings, read_yaml, validate
+from pipelines.transfer import Rules
 
 Role = Literal["train", "held_out", "spare"]
 
@@ -84,11 +86,27 @@ class Measurement(Settings):
         return value
 
 
+class Transfer(Settings):
+    """How sources are fetched. None of it bears on what comes, so changing it makes nothing run again."""
+
+    connections: int = Field(default=4, ge=1, le=64)  # at one time
+    retries: int = Field(default=5, ge=0, le=100)  # of one file, after its first attempt
+    deadline: int | None = Field(default=None, ge=1, le=10_000_000)  # s for one domain; null: none
+    max_failed: float = Field(default=0.0, ge=0.0, le=1.0)  # share of single pictures that may be missing for good
+    offline: bool = False  # use only what is here
+
+    def rules(self, *, offline: bool = False, update: bool = False) -> Rules:
+        """These settings as a transfer wants them; `offline` adds to what is set."""
+        return Rules(**(self.model_dump() | {"offline": self.offline or offline, "update": update}))
+
+
 class Params(Settings):
     """The whole of params.yaml."""
 
     domains: dict[str, Role]
     sources_folder: str = "."  # where cards' relative locators start
+    allow_licences: Literal["all"] | list[str] = "all"
+    transfer: Transfer = Transfer()
     curation: Curation = Curation()
     training: Training = Training()
     measurement: Measurement = Measurement()
@@ -105,6 +123,23 @@ class Params(Settings):
             if role not in value.values():
                 raise ValueError(f"expected at least one domain with the role {role!r}")
         return value
+
+    @field_validator("allow_licences", mode="before")
+    @classmethod
+    def _licences_are_known(cls, value: object) -> object:
+        if value == "all":
+            return value
+        if not isinstance(value, list) or not value or not all(isinstance(licence, str) for licence in value):
+            raise ValueError(f"expected `all` or a list of licences such as [CC0-1.0, MIT], found {value!r}")
+        return [canonical(licence) for licence in value]
+
+    def require_allowed(self, domain: str, licence: str, where: Path) -> None:
+        """Raise ValueError, naming the file, the domain and its licence, if `allow_licences` does not list that licence."""
+        if self.allow_licences != "all" and not allowed(licence, self.allow_licences):
+            raise ValueError(
+                f"{where}: allow_licences: domain {domain!r} has the licence {licence}, listed are only "
+                f"{', '.join(self.allow_licences)}; list it too or take the domain out"
+            )
 
     def in_role(self, role: Role) -> list[str]:
         """Names of the domains with this role, in the order of the file."""

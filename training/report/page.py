@@ -111,6 +111,7 @@ def _cost(inputs: Inputs) -> dict[str, Any]:
         "unchanged": [time for time in known if time.stage not in ran],
         "versions": {name: version(name) for name in PACKAGES if _installed(name)},
         "encoder": inputs.manifest["encoder"],
+        "licences": sorted(inputs.manifest["licences"].items()),
         "digests": [(name, d.entry) for name, d in inputs.domains.items()],
         "settings": {name: _flat(d.provenance.get("curation", {})) for name, d in inputs.domains.items()},
         "learner": inputs.learner,

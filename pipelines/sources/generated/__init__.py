@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from pipelines.cards import Source
-from pipelines.sources import RawRecord
+from pipelines.sources import Look, RawRecord
 from pipelines.sources.generated import dirt
 from pipelines.sources.generated.domain import Domain
 from pipelines.transfer import Place
@@ -55,6 +55,13 @@ def records(source: Source, place: Place) -> Iterator[RawRecord]:
     leaks_from = generator(options.leak_from) if options.leak_from else None
     entries = dirt.plan(domain, options.seed, options.classes, options.images, leaks_from)
     return dirt.realise(domain, options.seed, entries, leaks_from)
+
+
+def look(source: Source, place: Place) -> Look:
+    """How many pictures the generator would draw; their bytes are known only once they are drawn."""
+    options = _read(source)
+    said = [f"generator {source.locator}, seed {options.seed}, {options.images} pictures in each of {options.classes} classes"]
+    return Look(source, said, None, None)
 
 
 def _read(source: Source) -> Options:
