@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 
@@ -74,7 +73,7 @@ class Place:
     downloads: Path
     domain: str = ""
     rules: Rules = Rules()
-    pinned: Mapping[str, Pin] = MappingProxyType({})
+    pinned: Mapping[str, Pin] = field(default_factory=dict)
     meter: Meter = field(default_factory=Unmetered)
     came: dict[str, Pin] = field(default_factory=dict)
     begun: float = field(default_factory=time.monotonic)

@@ -40,7 +40,9 @@ def make_project(root: Path) -> Layout:
     leak = {"domain": "glyphs", "key": keys["glyphs"]["leaked"], "because_domain": "digits"}
     exclusions = [leak | {"because_key": keys["digits"]["class-1/3"]}]
     entries = {name: _entry(layout, name, ledger) for name, ledger in made.items()}
-    write_json(layout.manifest, {"version": 1, "encoder": "e" * 64, "domains": entries, "exclusions": exclusions})
+    licences = {entry["licence"]: {"domains": sorted(entries), "images": 1} for entry in entries.values()}
+    manifest = {"version": 1, "encoder": "e" * 64, "domains": entries, "licences": licences, "exclusions": exclusions}
+    write_json(layout.manifest, manifest)
     overlap = {
         "domain_a": ["digits"],
         "key_a": [keys["digits"]["class-1/3"]],
