@@ -17,14 +17,17 @@ SCORE_SIDE = 256  # px; quality is scored on a picture of at most this length, s
 
 
 def examine(batch: pl.DataFrame, settings: Curation) -> pl.DataFrame:
-    """Describe raw records (columns source_id, label, data): the ledger's columns in order, and `thumb`.
+    """Describe raw records (columns source_id, label, data, fault): the ledger's columns in order, and `thumb`.
 
-    `verdict` is null, or unreadable or too_small with a reason; what is unknown of an unreadable record is null.
+    `verdict` is null, or unreadable or too_small with a reason; what is unknown of an unreadable record is null. The reason
+    of a record without data is its fault, where it has one; a batch may lack that column.
     `thumb` holds THUMB_SIDE x THUMB_SIDE x 3 bytes, the upright RGB picture squashed to a square. Row order is kept.
     """
+    if "fault" not in batch.columns:
+        batch = batch.with_columns(fault=pl.lit(None, pl.String))
     rows = [
-        _row(source_id, label, data, settings)
-        for source_id, label, data in batch.select("source_id", "label", "data").iter_rows()
+        _row(source_id, label, data, fault, settings)
+        for source_id, label, data, fault in batch.select("source_id", "label", "data", "fault").iter_rows()
     ]
     seen = [row for row in rows if row["thumb"] is not None]
     if seen:
@@ -34,10 +37,12 @@ def examine(batch: pl.DataFrame, settings: Curation) -> pl.DataFrame:
     return pl.DataFrame(rows, schema={**SCHEMA, "thumb": pl.Binary})
 
 
-def _row(source_id: str, label: str, data: bytes, settings: Curation) -> dict[str, Any]:
+def _row(source_id: str, label: str, data: bytes, fault: str | None, settings: Curation) -> dict[str, Any]:
     sha256 = hashlib.sha256(data).hexdigest()
     row: dict[str, Any] = dict.fromkeys([*SCHEMA, "thumb"])
     row |= {"key": record_key(sha256, source_id), "source_id": source_id, "label": label, "bytes": len(data), "sha256": sha256}
+    if fault is not None and not data:
+        return row | {"verdict": "unreadable", "reason": fault}
     try:
         decoded = decode(data, settings.max_pixels)
     except Unreadable as error:

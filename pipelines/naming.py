@@ -14,10 +14,13 @@ SUFFIX = re.compile(
 )
 # words that say nothing of what a path holds
 SAYS_NOTHING = frozenset(
-    "train training test val validation data dataset datasets image images img imgs picture pictures photos shard shards part "
-    "default raw file files download archive archives refs heads tags main master resolve blob tree v of".split()
+    re.findall(
+        r"\w+",
+        """train training test val validation data dataset datasets image images img imgs picture pictures photos shard shards
+        part default raw file files download archive archives refs heads tags main master resolve blob tree v of""",
+    )
 )
-COMMONS = re.compile(r"(?:cc )?by((?: (?:nc|nd|sa))*) ([1-4]\.[05])(?: (?:international|unported|generic|deed|en|legalcode))*")
+COMMONS = re.compile(r"(?:cc )?by((?: (?:nc|nd|sa))*) ([1-4]\.[05])(?: (?:international|unported|generic))?")
 COMMONS_WORDS = {
     "creative commons": "cc",
     "public licen[cs]e": "",
@@ -126,7 +129,7 @@ def licence_of_source(text: str) -> tuple[str, str | None]:
 
 def _bare(part: str) -> str:
     """A part of a path without suffixes, and without what a pattern leaves open."""
-    part = re.sub(r"\{[^}]*\}|\[[^\]]*\]|[*?]", "", part.partition("?")[0] if "://" in part else part)
+    part = re.sub(r"\{[^}]*\}|\[[^\]]*\]|[*?]", "", part)
     while SUFFIX.search(part):
         part = SUFFIX.sub("", part)
     return part.strip(" -_.")
@@ -134,7 +137,7 @@ def _bare(part: str) -> str:
 
 def _commons(text: str) -> str | None:
     """A Creative Commons licence with its version, in words or as an address."""
-    text = re.sub(r"^creativecommons\.org/licenses/", "cc ", text)
+    text = re.sub(r"^creativecommons\.org/licenses/", "cc ", re.sub(r"/(?:deed|legalcode)(?:\.[\w-]+)?$", "", text))
     text = re.sub(r"\((?:cc )?by[^)]*\)", "", re.sub(r"[-_/,:]+", " ", text))
     for word, short in COMMONS_WORDS.items():
         text = re.sub(rf"\b{word}\b", short, text)

@@ -1,11 +1,12 @@
 """Raw records on disk: a few Parquet files a domain, written once from a source and read in batches.
 
-`records-00000.parquet` and so on hold source_id, label and data; `planted.parquet` the truth about planted dirt;
+`records-00000.parquet` and so on hold source_id, label, data, and in `fault` why data is empty where the source names a picture
+that could not be had; `failures.parquet` lists these with the server's answer; `planted.parquet` the truth about planted dirt;
 `source.json` what was read. Nothing holds a time, so the same source gives the same bytes.
 """
 
 from collections.abc import Callable, Generator, Iterator
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -14,32 +15,26 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.files import write_json
-from pipelines.sources import Planted, RawRecord
+from pipelines.raw_files import Behind, RecordFiles, Sizes
+from pipelines.raw_notes import Notes
+from pipelines.sources import RawRecord
 from pipelines.transfer.locators import shown
-
-RECORDS = pa.schema([("source_id", pa.string()), ("label", pa.string()), ("data", pa.binary())])
-PLANTED = {"source_id": pl.String, "kind": pl.String, "of": pl.String, "domain": pl.String}
-GROUP_RECORDS = 1000
-GROUP_BYTES = 32 << 20
-FILE_BYTES = 512 << 20
 
 
 class RawSummary(NamedTuple):
-    """What was written. `bytes` are of the pictures, `passed_over` what the source held beside them."""
+    """What was written. `bytes` are of the pictures, `passed_over` what the source held beside them.
+
+    `content` is `sha256:` of all records in order: of each the source_id, the label and the SHA-256 of the data, each after its
+    length in 8 bytes, little end first. `faults` counts the records whose picture could not be had.
+    """
 
     records: int
     bytes: int
     passed_over: int
     planted: int
     files: int
-
-
-class Sizes(NamedTuple):
-    """Where row groups and files end: whichever bound is met first."""
-
-    group_records: int = GROUP_RECORDS
-    group_bytes: int = GROUP_BYTES
-    file_bytes: int = FILE_BYTES
+    content: str
+    faults: int
 
 
 def write_raw(
@@ -57,31 +52,30 @@ def write_raw(
     """
     sizes = sizes or Sizes()
     learned: dict[str, Any] = {}
-    seen: dict[str, Planted | None] = {}
-    written = 0
-    with RecordFiles(folder, sizes) as files:
+    notes = Notes(_name(about))
+    with RecordFiles(folder, sizes) as files, Behind() as behind:
         for group in _groups(_remember(records, learned), sizes):
-            for record in group:
-                if record.source_id in seen:
-                    raise ValueError(f"{_name(about)}: two records with the source_id {record.source_id!r}; each needs its own")
-                seen[record.source_id] = record.planted
-            files.write(group)
-            written += sum(len(record.data) for record in group)
+            notes.take(group)
+            behind.do(partial(_store, group, notes, files))
             if on_progress is not None:
-                on_progress(len(seen), written)
-    if not seen:
+                on_progress(notes.records, notes.bytes)
+        behind.wait()
+    if not notes.records:
         raise ValueError(f"{_name(about)}: the source holds no record; expected at least one picture")
-    planted = _planted_frame(seen)
-    planted.write_parquet(folder / "planted.parquet")
-    facts = {"passed_over": 0, "checksum": None} | about | learned | {"records": len(seen), "bytes": written}
+    notes.write(folder)
+    counted = {"records": notes.records, "bytes": notes.bytes, "faults": len(notes.failures), "content": notes.content}
+    facts = {"passed_over": 0, "checksum": None} | about | learned | counted
     if isinstance(facts.get("locator"), str):
         facts["locator"] = shown(facts["locator"])
     write_json(folder / "source.json", facts)
-    return RawSummary(len(seen), written, int(facts["passed_over"]), planted.height, files.count)
+    passed_over = int(facts["passed_over"])
+    return RawSummary(
+        notes.records, notes.bytes, passed_over, len(notes.planted), files.count, notes.content, len(notes.failures)
+    )
 
 
 def read_raw(folder: Path, batch: int = 256) -> Iterator[pl.DataFrame]:
-    """Yield the records in order as frames source_id, label, data of at most `batch` rows; memory holds one row group.
+    """Yield the records in order as frames source_id, label, data, fault of at most `batch` rows; memory holds one row group.
 
     Raises ValueError naming the folder or file if there are no records or they cannot be read.
     """
@@ -106,50 +100,9 @@ def count_raw(folder: Path) -> int:
     return total
 
 
-class RecordFiles:
-    """records-00000.parquet, records-00001.parquet, ...: a new one where the last has its bytes."""
-
-    def __init__(self, folder: Path, sizes: Sizes) -> None:
-        self._folder = folder
-        self._sizes = sizes
-        self._writer: pq.ParquetWriter | None = None
-        self._bytes = 0
-        self.count = 0
-
-    def __enter__(self) -> "RecordFiles":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self._close()
-        else:
-            with suppress(Exception):  # the first error counts, not that of closing after it
-                self._close()
-
-    def write(self, group: list[RawRecord]) -> None:
-        """Write one row group."""
-        size = sum(len(record.data) for record in group)
-        if self._writer is not None and self._bytes + size > self._sizes.file_bytes:
-            self._close()
-        if self._writer is None:
-            path = self._folder / f"records-{self.count:05d}.parquet"
-            # pictures are compressed already, and statistics of them would repeat whole pictures in the footer
-            self._writer = pq.ParquetWriter(
-                path,
-                RECORDS,
-                compression={"source_id": "zstd", "label": "zstd", "data": "none"},
-                use_dictionary=["label"],
-                write_statistics=["label"],
-            )
-            self.count += 1
-        columns = list(zip(*(record[:3] for record in group), strict=True))
-        self._writer.write_table(pa.table(columns, schema=RECORDS), row_group_size=len(group))
-        self._bytes += size
-
-    def _close(self) -> None:
-        writer, self._writer, self._bytes = self._writer, None, 0
-        if writer is not None:
-            writer.close()
+def _store(group: list[RawRecord], notes: Notes, files: RecordFiles) -> None:
+    notes.digest(group)
+    files.write(group)
 
 
 def _remember(records: Iterator[RawRecord], learned: dict[str, Any]) -> Iterator[RawRecord]:
@@ -169,11 +122,6 @@ def _groups(records: Iterator[RawRecord], sizes: Sizes) -> Iterator[list[RawReco
         size += len(record.data)
     if group:
         yield group
-
-
-def _planted_frame(seen: dict[str, Planted | None]) -> pl.DataFrame:
-    rows = [(source_id, truth.kind, truth.of, truth.domain) for source_id, truth in seen.items() if truth is not None]
-    return pl.DataFrame(rows, schema=PLANTED, orient="row")
 
 
 def _name(about: dict[str, Any]) -> str:

@@ -1,61 +1,238 @@
 """Secrets: taken from the environment, used in requests alone, and struck out of everything that is shown or written.
 
-A locator may say `${NAME}` where a secret stands; cards, logs and messages keep it that way.
+A locator may say `${NAME}` where a secret stands; cards, logs and messages keep it that way. What counts as a secret: the
+values of environment variables that are named like one, what `fill` and `hide` were given, and what looks like a token.
+Values of less than 6 characters are not looked for: struck out of every text, they would shred it, and the holes would tell
+them. Where a name says that a secret follows (a header, a query), any length is struck.
 """
 
 import logging
 import os
 import re
-from urllib.parse import quote
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote, quote_plus
 
 NAMED = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 KNOWN = re.compile(
-    r"(?:HF|HUGGING_?FACE(?:_HUB)?|AWS|S3|OPENML|KAGGLE|GITHUB|GH|AZURE|GOOGLE|GCS)_\w*(?:TOKEN|KEY|SECRET|PASSWORD)\w*",
+    r"(?:\w*_)?(?:(?:ACCESS_?|AUTH_?|SESSION_?)?TOKEN|SECRET|PASSWORD|PASSWD|(?:API|ACCESS|SECRET|PRIVATE)_?KEY)(?:_ID)?"
+    r"|(?:HF|HUGGING_?FACE|AWS|S3|OPENML|KAGGLE|GITHUB|GH|AZURE|GOOGLE|GCS)_\w*(?:TOKEN|KEY|SECRET|PASSWORD)\w*(?<!_PATH)(?<!_FILE)",
     re.IGNORECASE,
 )
-IN_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?:[^\s/@\"'<>]+@)?(?P<rest>[^\s?#\"'<>]*)(?:\?[^\s#\"'<>]*)?")
 SECRET_QUERY = re.compile(
-    r"(?i)(?:^|[_-])(?:token|key|apikey|secret|password|passwd|pwd|auth|sig|signature|credential)s?$|^x-amz-|^x-goog-"
+    r"(?i)(?:^|[_.-])(?:key|secret|passwd|pwd|pass|auth|authorization|sig|credential|jwt|session(?:[_-]?id)?)s?$"
+    r"|token$|password|signature$|(?:api|auth|access|secret|private)[_-]?key(?:[_-]?id)?$|^x-amz-|^x-goog-"
 )
 STRUCK = "***"
-_filled: set[str] = set()  # values that this process put into locators
+SHORTEST = 6
+
+_QUERY = re.compile(r"(?P<before>[?&;](?P<name>[^\s=&;?\"'<>]{1,80})=)(?P<value>[^\s&;\"'<>]+)")
+_URL = re.compile(r"://(?:[^\s/?#\"<>]*@)?([^\s?#\"'<>]*)(\?[^\s#\"'<>]*)?(#[^\s=\"'<>]*=[^\s\"'<>]*)?")
+# each with words of which its matches hold one, in small letters: most texts hold none, and looking for them is cheap
+_SHAPES = [
+    (
+        ("authorization", "cookie", "x-"),
+        r"(?i)((?:authorization|cookie|\bx-[a-z-]{0,40}(?:token|key))(?:['\"]\s*,|['\"]?\s*[:=])\s*(?:b(?=['\"]))?['\"]?)[^'\"\r\n]+",
+    ),
+    (
+        ("token", "secret", "passw", "key", "signature", "credential"),
+        r"(?i)((?:token|secret|passw(?:or)?d|(?:api|access|secret|private)[_-]?key(?:[_-]?id)?|signature(?:provided)?|credential)"
+        r"['\"]?\s*[:=>]\s*(?:b(?=['\"]))?['\"]?)[^\s'\"&,;<>(){}\[\]]{6,}",
+    ),
+    (("bearer",), r"(?i)(\bbearer\s+)[\w.~+/=-]{6,}"),
+    (("basic",), r"(\b[Bb]asic\s+)(?=[A-Za-z0-9+/]*(?:[0-9=]|[a-z][A-Z]))[A-Za-z0-9+/=]{6,}"),
+    (("hf_",), r"()(?<![A-Za-z0-9])hf_[A-Za-z0-9]{16,}"),
+    (("akia", "asia"), r"()(?<![A-Za-z0-9])A[KS]IA[A-Z0-9]{12,}"),
+    (("gh", "glpat"), r"()(?<![A-Za-z0-9])(?:gh[pousr]_|github_pat_|glpat-)[\w-]{16,}"),
+    (("eyj",), r"()(?<![A-Za-z0-9])eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?"),
+]
+SHAPES = [(words, re.compile(pattern)) for words, pattern in _SHAPES]
+_filled: dict[str, str] = {}  # values that this process put into locators, with the name of their variable
+_hidden: set[str] = set()
 
 
 def fill(locator: str) -> str:
-    """The locator with each `${NAME}` replaced by that environment variable. Raises ValueError naming one that is not set."""
+    """The locator with each `${NAME}` replaced by that environment variable, without spaces and newlines around it.
+
+    The value stands as it is: in a URL it must be percent-encoded where that needs it (one variable may hold a whole signed
+    query). Raises ValueError naming a variable that is not set or holds spaces or control characters.
+    """
 
     def value(found: re.Match[str]) -> str:
-        given = os.environ.get(found[1])
+        given = os.environ.get(found[1], "").strip()
         if not given:
             raise ValueError(f"source.locator: the environment variable {found[1]} is not set")
-        _filled.add(given)
+        if not given.isprintable() or " " in given:
+            raise ValueError(f"source.locator: the environment variable {found[1]} holds spaces or control characters")
+        _filled[given] = found[0]
         return given
 
     return NAMED.sub(value, locator)
 
 
-def secrets() -> list[str]:
-    """Every secret known to this process, the longest first, each also as it stands in a URL."""
-    known = {value for name, value in os.environ.items() if KNOWN.fullmatch(name) and len(value) >= 6}
-    plain = known | {value for value in _filled if value}
-    return sorted(plain | {quote(value, safe="") for value in plain}, key=len, reverse=True)
+def unfill(locator: str) -> str:
+    """The locator with `${NAME}` again where `fill` put a value; values of less than 6 characters stay."""
+    for value, name in sorted(_filled.items(), key=lambda item: len(item[0]), reverse=True):
+        if len(value) >= SHORTEST:
+            locator = locator.replace(value, name)
+    return locator
+
+
+def hide(value: str | None) -> None:
+    """From now on strike this value too: a secret that came from elsewhere than the environment."""
+    if value and len(value.strip()) >= SHORTEST:
+        _hidden.add(value)
+
+
+def strike(text: str) -> str:
+    """The text without known secrets and without what looks like one; URLs keep their queries' harmless parameters."""
+    text = strike_known(text)
+    small = text.lower()
+    for words, pattern in SHAPES:
+        if any(word in small for word in words):
+            text = pattern.sub(rf"\1{STRUCK}", text)
+    if "=" in text:
+        text = _QUERY.sub(_without_value, text)
+    return text
+
+
+def _without_value(found: re.Match[str]) -> str:
+    secret = SECRET_QUERY.search(found["name"]) and not NAMED.fullmatch(found["value"])
+    return found["before"] + (STRUCK if secret else found["value"])
+
+
+def strike_known(text: str) -> str:
+    """The text without known secrets alone."""
+    for value in secrets():
+        if value in text:
+            text = text.replace(value, STRUCK)
+    return text
 
 
 def redact(text: str) -> str:
-    """The text without known secrets, and without the user, password and query of any URL in it."""
-    for value in secrets():
-        text = text.replace(value, STRUCK)
-    return IN_URL.sub(lambda found: found["scheme"] + found["rest"], text)
+    """The text of a library or server as it may be shown: `strike`, and no user, password or query in any URL."""
+    text = strike(text)
+    if "://" not in text:
+        return text
+    return _URL.sub(_without_query, text)
 
 
-class Redacting(logging.Filter):
-    """Strikes secrets out of log records before any handler sees them."""
+def _without_query(found: re.Match[str]) -> str:
+    path, query = found[1], found[2]
+    return f"://{path}" + (f"?{STRUCK}{query[len(query.rstrip(':;,.)]')) :]}" if query else "")
 
-    def filter(self, record: logging.LogRecord) -> bool:
+
+def clean(error: BaseException) -> str:
+    """What an error says, redacted, on one line; its class's name where it says nothing."""
+    return redact(" ".join(str(error).split())) or type(error).__name__
+
+
+def secrets() -> tuple[str, ...]:
+    """Every secret known to this process, the longest first, in each form in which texts hold it."""
+    named = [os.environ.get(name, "") for name in os.environ if _names_secret(name)]
+    return _forms(frozenset(named).union(_filled, _hidden))
+
+
+@lru_cache(maxsize=1024)
+def _names_secret(name: str) -> bool:
+    return KNOWN.fullmatch(name) is not None
+
+
+@lru_cache(maxsize=8)
+def _forms(values: frozenset[str]) -> tuple[str, ...]:
+    whole = {value.strip() for value in values}
+    lines = {line.strip() for value in whole if "\n" in value for line in value.splitlines() if len(line) >= 16}
+    forms = set()
+    for value in whole | lines:
+        forms |= {value, repr(value)[1:-1], quote(value, safe=""), quote(value), quote_plus(value)}
+    return tuple(sorted((form for form in forms if len(form) >= SHORTEST), key=lambda form: (-len(form), form)))
+
+
+def guard_logs() -> None:
+    """From now on no log record of this process holds a secret, whatever its logger and handlers; again it does nothing.
+
+    Records are cleaned where they are made: a filter of a logger does not see what its children log, and one of a handler
+    not what handlers that come later are given. Processes that are spawned call it again.
+    """
+    factory = logging.getLogRecordFactory()
+    if not getattr(factory, "guards", False):
+
+        def guarded(*args: Any, **kwargs: Any) -> logging.LogRecord:
+            record = factory(*args, **kwargs)
+            _clean_record(record)
+            return record
+
+        guarded.guards = True  # type: ignore[attr-defined]
+        logging.setLogRecordFactory(guarded)
+
+
+def _clean_record(record: logging.LogRecord) -> None:
+    try:
         message = record.getMessage()
-        clean = redact(message)
-        if clean != message:
-            record.msg, record.args = clean, ()
-        if record.exc_info and record.exc_info[1] is not None:
-            record.exc_text = None
-        return True
+    except Exception:  # logging would print message and arguments as they are
+        record.msg, record.args = redact(f"{record.msg} {record.args}"), ()
+    else:
+        cleaned = redact(message)
+        if cleaned != message:
+            record.msg, record.args = cleaned, ()
+    if isinstance(record.exc_info, tuple) and record.exc_info[0] is not None:
+        text = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
+        cleaned = redact(text)
+        if cleaned != text:  # formatters print exc_text where there is no exc_info
+            record.exc_info, record.exc_text = None, cleaned
+
+
+@contextmanager
+def no_secrets() -> Iterator[None]:
+    """Let no exception out that shows a secret in its text or in what led to it.
+
+    Such a one is raised anew with the text redacted, of the same class where that takes a text, else of the nearest class
+    above it; one that is neither ValueError nor OSError becomes a RuntimeError that begins with its class's name.
+    """
+    try:
+        yield
+    except Exception as error:
+        shows = [cause for cause in _chain(error) if any(redact(text) != text for text in _texts(cause))]
+        if not shows:
+            raise
+        if error not in shows:
+            raise error from None  # only what led to it shows one
+        raise _cleaned(error).with_traceback(error.__traceback__) from None
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """The error and every other that its traceback would print."""
+    found: list[BaseException] = []
+    ahead: list[BaseException | None] = [error]
+    while ahead:
+        cause = ahead.pop()
+        if cause is not None and all(cause is not known for known in found):
+            found.append(cause)
+            ahead += [cause.__cause__, cause.__context__]
+            if isinstance(cause, BaseExceptionGroup):
+                ahead += cause.exceptions
+    return found
+
+
+def _texts(error: BaseException) -> list[str]:
+    return [str(error), repr(error), *getattr(error, "__notes__", [])]
+
+
+def _cleaned(error: Exception) -> Exception:
+    text = redact(str(error))
+    if isinstance(error, OSError) and error.errno is not None:
+        names = [redact(name) if isinstance(name, str) else name for name in (error.filename, error.filename2)]
+        return type(error)(error.errno, redact(error.strerror or ""), names[0], None, names[1])
+    if not isinstance(error, (ValueError, OSError)):
+        return RuntimeError(f"{type(error).__name__}: {text}")
+    for kind in type(error).__mro__:
+        try:
+            made = kind(text)
+        except Exception:
+            continue
+        if isinstance(made, Exception) and str(made) == text:
+            return made
+    raise AssertionError("ValueError and OSError take a text")

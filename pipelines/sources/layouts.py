@@ -1,125 +1,195 @@
-"""Which class each file of an archive belongs to: by its folder, or by the table of a Meta-Album data set.
+"""Which class each picture of an archive or a folder belongs to: by its folder, or by a label table.
 
 Meta-Album (Ullah et al. 2022, "Meta-Album: Multi-domain Meta-Dataset for Few-Shot Image Classification") holds
 labels.csv (FILE_NAME, CATEGORY and more), info.json (the names of those columns, among others) and images/.
 """
 
-import csv
-import io
 import json
-from typing import Literal, NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol
 
 from pipelines.cards import Label
-from pipelines.sources.members import Archive, Refused, is_picture, is_table, parts
+from pipelines.sources.columns import Columns, best_naming, find_columns, namings
+from pipelines.sources.labelled import Labelled
+from pipelines.sources.members import Refused, is_table, parts, picture_parts
+from pipelines.sources.survey import Survey
+from pipelines.sources.tables import Table, may_be_table
 
 IMAGE_COLUMN, CLASS_COLUMN = "FILE_NAME", "CATEGORY"
+MOST_TRIED = 20  # tables, those nearest to the top
+SPLITS = ("train", "training", "test", "testing", "val", "valid", "validation")
+NO_CLASSES = frozenset((*SPLITS, "images", "image", "img", "imgs", "pictures", "photos", "data"))
 
 
-class Plan(NamedTuple):
-    """What to read: each wanted member with the label of every record that it makes."""
+class Plan(Protocol):
+    """The labels of each file (none: it makes no record), and the rows whose file is missing."""
 
-    layout: Literal["folders", "meta_album"]
-    labels: dict[str, list[str]]
-    missing: list[tuple[str, str]]  # source_id and label of table rows whose file is not there
-    passed_over: int  # files that are no pictures or have no class, and table rows that name none
+    passed_over: int  # rows of the table that make no record
+
+    def labels(self, name: str) -> tuple[str, ...]: ...
+
+    def missing(self) -> Iterator[tuple[str, str]]:
+        """source_id and label."""
+        ...
+
+    def describes(self, name: str) -> bool:
+        """Whether this file is part of the table."""
+        ...
 
 
-class Table(NamedTuple):
-    """labels.csv: its folder within the archive, and its rows as (file name, label)."""
+class Reading(NamedTuple):
+    """A plan, the label section of a card that says the same, what was guessed, and what the source says of itself."""
 
-    folder: tuple[str, ...]
-    rows: list[tuple[str, str]]
+    plan: Plan
+    label: Label
+    said: list[str]
+    info: dict[str, Any]
 
 
-def plan(archive: Archive, label: Label) -> Plan:
-    """How to read this archive; the layout is found out where the card does not give it.
+class Folders:
+    """One folder a class: a picture's label is the name of the folder that it lies in."""
 
-    Raises ValueError (one line) if the table that the layout needs is not there or not readable, or no picture has a class.
+    passed_over = 0
+
+    def labels(self, name: str) -> tuple[str, ...]:
+        pieces = picture_parts(name)
+        return (pieces[-2],) if pieces is not None and len(pieces) > 1 else ()
+
+    def missing(self) -> Iterator[tuple[str, str]]:
+        return iter(())
+
+    def describes(self, name: str) -> bool:
+        return False
+
+
+FOLDERS = Label(layout="folders")
+
+
+def plan(survey: Survey, label: Label) -> Reading:
+    """How to read this; the layout and columns are found out where the card does not give them.
+
+    Raises ValueError (one line) if the table that the layout needs is not there, not readable or not to be told apart.
     """
-    where = _table_name(archive)
-    if label.layout == "meta_album" and where is None:
-        raise Refused(f"{archive.path}: source.label.layout is meta_album, but the archive holds no labels.csv")
-    if label.layout == "folders" or where is None:
-        found = _by_folder(archive.names)
-    else:
-        columns = _columns(archive, where, label)
-        table = _read_table(archive, where, columns, must_fit=label.layout == "meta_album")
-        found = _by_table(archive.names, table) if table else _by_folder(archive.names)
-    if not found.labels and not found.missing:
-        raise Refused(f"{archive.path}: no picture with a class; {_expected(found, archive)}")
-    return found
+    if label.layout == "folders":
+        return Reading(Folders(), FOLDERS, [], {})
+    if label.layout == "table" or (label.layout is None and label.table is not None):
+        return _by_table(survey, label)
+    album = _meta_album(survey, label)
+    if album is not None:
+        return album
+    if label.layout == "meta_album":
+        raise Refused(f"{survey.files.path}: source.label.layout is meta_album, but it holds no labels.csv")
+    if label.image_column or label.column:
+        return _by_table(survey, label)
+    return _found_out(survey, label)
 
 
-def _expected(found: Plan, archive: Archive) -> str:
-    if found.layout == "meta_album":
-        return "expected rows of labels.csv that name pictures"
-    if any(is_picture(name) for name in archive.names):
-        return "expected pictures in class folders (<class>/<file>) or named by labels.csv"
-    return f"found {len(archive.names)} files, none with a picture's suffix (.jpg, .png, ...)"
+def _found_out(survey: Survey, label: Label) -> Reading:
+    """Class folders where the folders' names may be classes, else a table that names most pictures, else class folders."""
+    folders = {found[0] for name in survey.names if (found := Folders().labels(name))}
+    by_folder = Reading(Folders(), FOLDERS, ["each picture's class is the name of the folder that it lies in"], {})
+    if len(folders - NO_CLASSES) < 2:
+        fitting = _fitting(survey, label, [name for name in survey.tables if may_be_table(name)], must_fit=False)
+        if fitting:
+            return _read_by(survey, label, fitting)
+    return by_folder
 
 
-def _by_folder(names: list[str]) -> Plan:
-    labels = {name: [parts(name)[-2]] for name in names if is_picture(name) and len(parts(name)) > 1}
-    return Plan("folders", labels, [], sum(name not in labels for name in names))
+def _by_table(survey: Survey, label: Label) -> Reading:
+    """By the table that the card names, else by the only one that names pictures."""
+    path = survey.files.path
+    names = [name for name in survey.tables if may_be_table(name)]
+    if label.table is not None:
+        wanted = parts(label.table)
+        exact = [name for name in names if parts(name) == wanted]
+        names = exact or [name for name in names if parts(name)[-len(wanted) :] == wanted]
+        if len(names) != 1:
+            held = ", ".join(sorted(name for name in survey.tables if may_be_table(name))[:5]) or "none"
+            more = f" ({survey.left_out} too large or too many)" if survey.left_out else ""
+            raise Refused(f"{path}: source.label.table: expected one table {label.table!r}; tables: {held}{more}")
+    fitting = _fitting(survey, label, names, must_fit=len(names) == 1)
+    if not fitting:
+        raise Refused(f"{path}: found no table (.csv, .tsv, .jsonl) with a column that names its pictures")
+    return _read_by(survey, label, fitting)
 
 
-def _by_table(names: list[str], table: Table) -> Plan:
-    pictures = {tuple(parts(name)): name for name in names if is_picture(name)}
-    labels: dict[str, list[str]] = {}
-    missing: list[tuple[str, str]] = []
-    unusable = 0
-    for file_name, label in table.rows:
-        if not is_picture(file_name) or not label:  # .DS_Store rows are in the published sets
-            unusable += 1
-            continue
-        inside = tuple(parts(file_name))
-        member = pictures.get((*table.folder, "images", *inside)) or pictures.get((*table.folder, *inside))
-        if member is None:
-            missing.append(("/".join((*table.folder, "images", *inside)), label))
-        else:
-            labels.setdefault(member, []).append(label)
-    passed_over = sum(name not in labels and not is_table(name) for name in names)
-    return Plan("meta_album", labels, missing, passed_over + unusable)
-
-
-def _table_name(archive: Archive) -> str | None:
-    """The labels.csv nearest to the root."""
-    found = [name for name in archive.tables if parts(name)[-1] == "labels.csv"]
-    return min(found, key=lambda name: (len(parts(name)), name), default=None)
-
-
-def _columns(archive: Archive, labels_csv: str, label: Label) -> tuple[str, str]:
-    """Names of the image and the class column: of the card, else of info.json, else the usual ones."""
-    folder = parts(labels_csv)[:-1]
-    beside = next((name for name in archive.tables if parts(name) == [*folder, "info.json"]), None)
-    info: object = {}
-    if beside is not None:
+def _fitting(survey: Survey, label: Label, names: list[str], must_fit: bool) -> list[tuple[Table, Columns]]:
+    """The tables that name pictures; unless one must fit, those alone that name half of theirs and have a label column."""
+    fitting = []
+    for name in sorted(names, key=lambda name: (len(parts(name)), name))[:MOST_TRIED]:
         try:
-            info = json.loads(archive.tables[beside])
-        except (ValueError, RecursionError):
-            raise Refused(f"{archive.path}: {beside} is not valid JSON") from None
-    given = info if isinstance(info, dict) else {}
-    image = label.image_column or given.get("image_column_name") or IMAGE_COLUMN
-    category = label.column or given.get("category_column_name") or CLASS_COLUMN
-    return str(image), str(category)
-
-
-def _read_table(archive: Archive, name: str, columns: tuple[str, str], must_fit: bool) -> Table | None:
-    """The table, or None if it lacks the columns and need not fit. Raises ValueError if it must fit or is not readable."""
-    try:
-        text = archive.tables[name].decode("utf-8-sig")
-        reader = csv.DictReader(io.StringIO(text, newline=""))
-        found = reader.fieldnames or []
-        if not set(columns) <= set(found):
+            table = Table(name, survey.tables[name], survey.files.path)
+            columns = find_columns(table, survey, label)
+        except Refused:
             if must_fit:
-                raise Refused(
-                    f"{archive.path}: {name}: expected columns {' and '.join(columns)}, found {', '.join(found) or 'none'}"
-                )
-            return None
-        image, category = columns
-        rows = [((row[image] or "").strip(), (row[category] or "").strip()) for row in reader]
-    except UnicodeDecodeError:
-        raise Refused(f"{archive.path}: {name}: expected UTF-8 text") from None
-    except csv.Error as error:
-        raise Refused(f"{archive.path}: {name}: not readable as CSV ({error})") from None
-    return Table(tuple(parts(name)[:-1]), rows)
+                raise
+            continue
+        if columns is not None and (must_fit or columns.share >= 0.5):
+            fitting.append((table, columns))
+    return fitting
+
+
+def _read_by(survey: Survey, label: Label, fitting: list[tuple[Table, Columns]]) -> Reading:
+    if len(fitting) > 1:
+        names = ", ".join(table.name for table, _ in fitting[:5])
+        raise Refused(f"{survey.files.path}: several tables name pictures ({names}); name one in source.label.table")
+    table, columns = fitting[0]
+    labelled = Labelled(table, columns.image, columns.label, columns.naming, survey)
+    said = [] if label.table else [f"{table.name} is the label table"]
+    filled = Label(layout="table", table=table.name, image_column=columns.image, column=columns.label)
+    return Reading(labelled, filled, said + columns.said, {})
+
+
+def _meta_album(survey: Survey, label: Label) -> Reading | None:
+    """By the labels.csv nearest to the top; None if there is none, or one of another kind that the card does not ask for."""
+    path = survey.files.path
+    name = _labels_csv(survey, label)
+    if name is None:
+        return None
+    table = Table(name, survey.tables[name], path)
+    info = _info(survey, table)
+    image = _column(table, label.image_column, info.get("image_column_name"), IMAGE_COLUMN)
+    column = _column(table, label.column, info.get("category_column_name"), CLASS_COLUMN)
+    if not {image, column} <= set(table.columns):
+        if label.layout == "meta_album":
+            held = ", ".join(table.columns) or "none"
+            raise Refused(f"{path}: {name}: expected columns {image} and {column}, found {held}")
+        return None
+    naming = best_naming(table, image, namings(table.folder, strict=True), survey)
+    labelled = Labelled(table, image, column, naming, survey, is_table)
+    filled = Label(layout="meta_album", table=label.table, image_column=image, column=column)
+    said = [] if label.layout else [f"{name} is as Meta-Album writes it: {image} names the picture, {column} is its class"]
+    return Reading(labelled, filled, said, info)
+
+
+def _labels_csv(survey: Survey, label: Label) -> str | None:
+    found = [name for name in survey.tables if parts(name)[-1] == "labels.csv"]
+    if label.table is not None:
+        found = [name for name in found if parts(name) == parts(label.table)]
+    nearest = min((len(parts(name)) for name in found), default=0)
+    found = sorted(name for name in found if len(parts(name)) == nearest)
+    if len(found) > 1 and len({tuple(parts(name)) for name in found}) > 1:
+        names = ", ".join(found[:5])
+        raise Refused(f"{survey.files.path}: holds several sets ({names}); name one's labels.csv in source.label.table")
+    return found[0] if found else None
+
+
+def _info(survey: Survey, table: Table) -> dict[str, Any]:
+    """The info.json beside labels.csv."""
+    beside = next((name for name in survey.tables if tuple(parts(name)) == (*table.folder, "info.json")), None)
+    if beside is None:
+        return {}
+    try:
+        info = json.loads(survey.tables[beside].decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        raise Refused(f"{survey.files.path}: {beside} is not valid JSON") from None
+    return info if isinstance(info, dict) else {}
+
+
+def _column(table: Table, given: str | None, informed: object, usual: str) -> str:
+    """The card's column, else info.json's if it is there or the usual one is not."""
+    if given is not None:
+        return given
+    if isinstance(informed, str) and informed and (informed in table.columns or usual not in table.columns):
+        return informed
+    return usual

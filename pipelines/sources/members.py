@@ -1,26 +1,33 @@
-"""What archives share: bounds against bombs, names that stay in their folder, and which members are pictures."""
+"""What archives and folders share: bounds against bombs, names that stay in their folder, and which files are pictures."""
 
 import errno
+import lzma
 import re
 import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+import pyarrow as pa
 
 PICTURE = re.compile(
     r".+\.(?:jpe?g|jpe|jfif|png|gif|bmp|dib|webp|tiff?|p[pgbn]m|tga|ico|avif|hei[cf]|jp2|j2k)", re.IGNORECASE | re.DOTALL
 )
+PACKED = re.compile(r".+\.(?:zip|tar|tgz|tbz2?|txz|tzst|gz|bz2|xz|zst|7z|rar)", re.IGNORECASE | re.DOTALL)
+SUSPECT = re.compile(r"[\\\0]|\.\.|\A/|\A[A-Za-z]:")  # a name without any of these stays in its folder
 TABLES = ("labels.csv", "info.json")  # what the Meta-Album layout says about its pictures
 
 DAMAGE = (
     zipfile.BadZipFile,
     tarfile.TarError,
     zlib.error,
+    lzma.LZMAError,
+    pa.ArrowException,
     struct.error,
     EOFError,
     ValueError,
@@ -29,7 +36,9 @@ DAMAGE = (
     NotImplementedError,
     RecursionError,  # a chain of extended tar headers
     TypeError,
-)  # what the standard library raises on a crafted or cut archive
+)  # what the libraries raise on a crafted or cut archive
+
+Chosen = TypeVar("Chosen")
 
 
 class Refused(ValueError):
@@ -41,7 +50,7 @@ class Bounds:
     """How large an archive may become. `ratio` (unpacked to packed bytes) holds from `ratio_floor` bytes on."""
 
     picture_bytes: int = 64 << 20
-    table_bytes: int = 256 << 20
+    table_bytes: int = 256 << 20  # of all label tables together, and of all names where a table needs them
     total_bytes: int = 64 << 30
     members: int = 5_000_000
     ratio: int = 200
@@ -52,21 +61,25 @@ class Bounds:
         return min(self.total_bytes, max(self.ratio_floor, self.ratio * packed))
 
 
-class Archive(Protocol):
-    """An archive that was looked through once: every member is safe and within bounds."""
+class Files(Protocol):
+    """An archive or a folder as a row of files. Its walks raise ValueError (one line) for what is damaged, unsafe or a bomb."""
 
     path: Path
-    names: list[str]  # of its files, in the order in which `read` gives them; a name may stand twice
-    tables: dict[str, bytes]  # content of the files whose last part is in TABLES
+    bounds: Bounds
+    skipped: int  # what the walk so far left out without a name: links, devices and hidden files of a folder
 
-    def read(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
-        """Name and content of each file whose name is wanted, one at a time."""
+    def listing(self, keep: Callable[[str, int], bool]) -> Iterator[tuple[str, int, bytes | None]]:
+        """Name and bytes of each file, in the order of `read`; the content too where `keep(name, bytes)` says so."""
+        ...
+
+    def read(self, choose: Callable[[str], Chosen]) -> Iterator[tuple[str, Chosen, bytes]]:
+        """Name, choice and content of each file for which `choose(name)`, called once a file, gives something true."""
         ...
 
 
 @contextmanager
 def one_line(path: Path) -> Iterator[None]:
-    """Turn what damage makes the standard library raise into a ValueError of one line; trouble of the disk passes."""
+    """Turn what damage makes a library raise into a ValueError of one line; trouble of the disk passes."""
     try:
         yield
     except Refused:
@@ -86,9 +99,15 @@ def _damaged(path: Path, error: Exception) -> Refused:
 
 def safe_name(name: str, path: Path) -> str:
     """The member's name as text that any file can hold. Raises Refused if it would leave the folder it is unpacked in."""
-    forward = name.replace("\\", "/")
-    if forward.startswith("/") or re.match(r"[A-Za-z]:", forward) or ".." in forward.split("/") or "\0" in forward:
-        raise Refused(f"{path}: member {name!r} would leave its folder; refusing the archive")
+    if SUSPECT.search(name):
+        forward = name.replace("\\", "/")
+        if forward.startswith("/") or re.match(r"[A-Za-z]:", forward) or ".." in forward.split("/") or "\0" in forward:
+            raise Refused(f"{path}: member {name!r} would leave its folder; refusing the archive")
+    return name if name.isascii() else clean_text(name)
+
+
+def clean_text(name: str) -> str:
+    """The name with U+FFFD for what is no text."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
@@ -98,21 +117,39 @@ def parts(name: str) -> list[str]:
 
 
 def is_picture(name: str) -> bool:
-    """Whether the suffix is a picture's, in any case; macOS's resource forks (`__MACOSX/`, `._x.jpg`) are none."""
+    """Whether the suffix is a picture's, in any case; hidden files and those of `__MACOSX/` are none."""
+    return picture_parts(name) is not None
+
+
+def picture_parts(name: str) -> list[str] | None:
+    """Folders and file of a picture's name; None for what is no picture."""
     pieces = parts(name)
-    if not pieces or pieces[-1].startswith("._") or "__MACOSX" in pieces:
-        return False
-    return PICTURE.fullmatch(pieces[-1]) is not None
+    if not pieces or PICTURE.fullmatch(pieces[-1]) is None or is_hidden(pieces):
+        return None
+    return pieces
+
+
+def is_hidden(pieces: list[str]) -> bool:
+    """Whether a file or a folder on its way is hidden or macOS's (`.x`, `__MACOSX/`)."""
+    return any(piece[0] == "." or piece == "__MACOSX" for piece in pieces)
+
+
+def is_packed(name: str) -> bool:
+    """Whether this file is itself an archive, or a packed file."""
+    pieces = parts(name)
+    return bool(pieces) and PACKED.fullmatch(pieces[-1]) is not None and not is_hidden(pieces)
 
 
 def is_table(name: str) -> bool:
-    """Whether this file may describe the pictures."""
+    """Whether this file is one of Meta-Album's tables."""
     pieces = parts(name)
-    return bool(pieces) and pieces[-1] in TABLES and "__MACOSX" not in pieces
+    return bool(pieces) and pieces[-1] in TABLES and not is_hidden(pieces)
 
 
 def check_size(name: str, size: int, path: Path, bounds: Bounds) -> None:
     """Raise Refused if a member that we would read says that it is too large."""
+    if 0 <= size <= bounds.picture_bytes:
+        return
     limit = bounds.table_bytes if is_table(name) else bounds.picture_bytes
     if (is_picture(name) or is_table(name)) and not 0 <= size <= limit:
         raise Refused(f"{path}: member {name!r} unpacks to {size} bytes, more than the limit of {limit}; refusing the archive")

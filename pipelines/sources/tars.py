@@ -1,62 +1,57 @@
-"""Tar archives, plain or packed by gzip, read from front to back in the order of the archive, without unpacking to disk."""
+"""Tar archives, plain or packed, read from front to back in the order of the archive, without unpacking to disk."""
 
-import gzip
 import io
 import tarfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import IO, cast
 
 from pipelines.sources.members import (
     Bounds,
+    Chosen,
     Refused,
     check_count,
     check_size,
     check_total,
-    is_table,
     one_line,
     safe_name,
 )
+from pipelines.sources.unpacking import open_packed
 
 HEADER_BYTES = 1 << 20  # an extended header is a name and a few fields
+BUFFER = 1 << 18
+HEADERS_BUFFER = 1 << 13  # for a walk that skips the content
 
 
-class TarArchive:
-    """See `members.Archive`. Raises ValueError (one line) if the archive is damaged, unsafe or a bomb.
+class TarFiles:
+    """See `members.Files`. Each walk is one pass: a plain tar's headers are sought, a packed one is unpacked."""
 
-    Two passes over the file: the first looks at every header, so that nothing is read from an archive that is refused later.
-    """
-
-    def __init__(self, path: Path, packed: bool, bounds: Bounds) -> None:
+    def __init__(self, path: Path, packing: str | None, bounds: Bounds) -> None:
         self.path = path
-        self._packed = packed
-        self._bounds = bounds
-        self.names: list[str] = []
-        self.tables: dict[str, bytes] = {}
-        with one_line(path), closing(self._open()) as stream:
-            for name, info in _members(stream, path, bounds):
-                self.names.append(name)
-                check_count(len(self.names), path, bounds)
-                if is_table(name):
-                    self.tables[name] = _content(stream, info)
+        self.bounds = bounds
+        self.skipped = 0
+        self._packing = packing
 
-    def read(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
-        """Name and content of each wanted file, in the order of the archive."""
-        with closing(self._open()) as stream:
-            members = _members(stream, self.path, self._bounds)
-            while True:
-                with one_line(self.path):
-                    found = next(((name, _content(stream, info)) for name, info in members if name in wanted), None)
-                if found is None:
-                    return
-                yield found
+    def listing(self, keep: Callable[[str, int], bool]) -> Iterator[tuple[str, int, bytes | None]]:
+        """Name and bytes of each file, in the order of the archive."""
+        with one_line(self.path), closing(self._open(HEADERS_BUFFER)) as stream:
+            for name, info in _members(stream, self.path, self.bounds):
+                kept = keep(name, info.size)
+                yield name, info.size, _content(stream, info) if kept else None
 
-    def _open(self) -> "Forward":
-        if self._packed:
-            limit = self._bounds.unpacked(self.path.stat().st_size)
-            return Forward(cast(IO[bytes], gzip.open(self.path)), self.path, limit, self._bounds)
-        return Forward(self.path.open("rb"), self.path, self._bounds.total_bytes, self._bounds)
+    def read(self, choose: Callable[[str], Chosen]) -> Iterator[tuple[str, Chosen, bytes]]:
+        """Name, choice and content of each file that is chosen, in the order of the archive."""
+        with one_line(self.path), closing(self._open(BUFFER)) as stream:
+            for name, info in _members(stream, self.path, self.bounds):
+                if choice := choose(name):
+                    yield name, choice, _content(stream, info)
+
+    def _open(self, buffer: int) -> "Forward":
+        if self._packing is not None:
+            limit = self.bounds.unpacked(self.path.stat().st_size)
+            return Forward(open_packed(self.path, self._packing), self.path, limit, self.bounds, can_seek=False)
+        return Forward(self.path.open("rb", buffer), self.path, self.bounds.total_bytes, self.bounds, can_seek=True)
 
 
 def is_tar(head: bytes) -> bool:
@@ -64,7 +59,7 @@ def is_tar(head: bytes) -> bool:
     try:
         tarfile.TarInfo.frombuf(head[: tarfile.BLOCKSIZE], "utf-8", "surrogateescape")
     except tarfile.TarError:
-        return head == bytes(tarfile.BLOCKSIZE)
+        return head[: tarfile.BLOCKSIZE] == bytes(tarfile.BLOCKSIZE)
     except (ValueError, ArithmeticError):
         return False
     return True
@@ -76,12 +71,13 @@ class Forward(io.RawIOBase):
     Crafted headers make tarfile seek backwards for ever or read gigabytes of "header" (CVE-2025-8194 and kin).
     """
 
-    def __init__(self, handle: IO[bytes], path: Path, limit: int, bounds: Bounds) -> None:
+    def __init__(self, handle: IO[bytes], path: Path, limit: int, bounds: Bounds, *, can_seek: bool) -> None:
         self._handle = handle
         self._path = path
         self._limit = limit
         self._packed = path.stat().st_size
         self._bounds = bounds
+        self._can_seek = can_seek
         self._position = 0
         self.last = b""  # what was read last: the end mark, if the archive is whole
 
@@ -90,12 +86,17 @@ class Forward(io.RawIOBase):
 
     def seek(self, position: int, whence: int = io.SEEK_SET) -> int:
         assert whence == io.SEEK_SET
+        if position == self._position:
+            return position
         if position < self._position:
             raise tarfile.ReadError("a header points backwards")
         self._check(position)
-        self._handle.seek(position)
-        self._position = position
-        return position
+        if self._can_seek:
+            self._handle.seek(position)
+            self._position = position
+        else:
+            self._skip(position - self._position)
+        return self._position
 
     def read(self, size: int = -1) -> bytes:
         if not 0 <= size <= HEADER_BYTES:
@@ -110,14 +111,22 @@ class Forward(io.RawIOBase):
         return self.last
 
     def drain(self) -> None:
-        """Read to the end, which makes gzip check its sum."""
-        while self._handle.read(HEADER_BYTES):
-            self._position += HEADER_BYTES
+        """Read to the end, which makes an unpacker check its sum."""
+        while block := self._handle.read(HEADER_BYTES):
+            self._position += len(block)
             self._check(self._position)
 
     def close(self) -> None:
         self._handle.close()
         super().close()
+
+    def _skip(self, size: int) -> None:
+        while size > 0:
+            block = self._handle.read(min(size, HEADER_BYTES))
+            if not block:
+                raise tarfile.ReadError("ends early")
+            self._position += len(block)
+            size -= len(block)
 
     def _check(self, position: int) -> None:
         if position > self._limit:
@@ -128,15 +137,20 @@ class Forward(io.RawIOBase):
 def _members(stream: Forward, path: Path, bounds: Bounds) -> Iterator[tuple[str, tarfile.TarInfo]]:
     """The files of the archive, each checked; folders are left out."""
     archive = tarfile.open(fileobj=cast(IO[bytes], stream), mode="r:")  # noqa: SIM115 (closing it would close the stream)
+    count = 0
     while (info := archive.next()) is not None:
         archive.members = []  # type: ignore[attr-defined]  # tarfile keeps all that it saw
         name = safe_name(info.name, path)
+        count += 1
+        check_count(count, path, bounds)
         if info.isdir():
             continue
         if not info.isreg() or info.issparse():
             raise Refused(
                 f"{path}: member {name!r} is a link, a device or sparse and could leave its folder; refusing the archive"
             )
+        if info.size < 0:
+            raise tarfile.ReadError(f"member {name!r} of {info.size} bytes")
         check_size(name, info.size, path, bounds)
         yield name, info
     if stream.last != bytes(tarfile.BLOCKSIZE):

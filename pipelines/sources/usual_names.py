@@ -17,7 +17,20 @@ LABELS = (
     "cls",
     "y",
 )
-ADDRESSES = ("url", "image_url", "img_url", "picture_url", "uri", "image", "img", "picture", "photo", "path", "file_name", "file")
+ADDRESSES = (
+    "url",
+    "image_url",
+    "img_url",
+    "picture_url",
+    "uri",
+    "image",
+    "img",
+    "picture",
+    "photo",
+    "path",
+    "file_name",
+    "file",
+)
 
 
 def usual(names: Iterable[str], wanted: Iterable[str]) -> list[str]:

@@ -17,9 +17,9 @@ SPAN = re.compile(r"(\d{1,12})\.\.(\d{1,12})")
 
 def check_shards(locator: str) -> None:
     """Raise ValueError if the locator is a command, a malformed pattern, or one of more than MAX_SHARDS shards."""
-    if re.match(r"\s*pipe:", locator, re.IGNORECASE):
-        raise ValueError("source.locator: a `pipe:` locator runs a command and is never read; name the shards themselves")
     for one in expand(locator):
+        if re.match(r"\s*pipe:", one, re.IGNORECASE):
+            raise ValueError("source.locator: a `pipe:` locator runs a command and is never read; name the shards themselves")
         check_locator(one)
 
 
@@ -53,7 +53,7 @@ def expand(locator: str) -> Iterator[str]:
 
 
 def shard_names(locators: list[str]) -> list[str]:
-    """A short name for each shard, no two equal: that of its file without `.tar`, with its number where those are not enough."""
+    """A short name for each shard, no two equal: its file's without `.tar`, and its number where those are not enough."""
     names = [_stem(locator) for locator in locators]
     if len(set(names)) < len(names):
         return [f"{number:06d}-{name}" for number, name in enumerate(names)]
@@ -79,11 +79,13 @@ def _globbed(locator: str, place: Place) -> list[str]:
     if Path(locator).is_absolute():
         raise ValueError(f"source.locator: a glob must be relative to sources_folder, found {locator!r}")
     if ".." in Path(locator).parts or "**" in locator:
-        raise ValueError(f"source.locator: a glob stays below sources_folder and names its folders one by one, found {locator!r}")
+        raise ValueError(
+            f"source.locator: a glob stays below sources_folder and names its folders one by one, found {locator!r}"
+        )
     found = sorted(path.relative_to(place.folder).as_posix() for path in place.folder.glob(locator) if path.is_file())
     if not found:
         raise ValueError(f"source.locator: no file fits {locator!r} in {place.folder}")
-    return found
+    return [f"./{name}" if scheme_of(name) else name for name in found]
 
 
 def _stem(locator: str) -> str:

@@ -1,19 +1,16 @@
 """Archives of each kind and layout: what becomes a record, under which name and label, and what is passed over."""
 
-import io
-import tarfile
 import zipfile
-from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from packed import KINDS, Files, look, pack, read
 
 from pipelines.cards import Label, Source
-from pipelines.sources import RawRecord
 from pipelines.sources.archive import check, records
+from pipelines.sources.reading import SourceIds
 from pipelines.transfer import Place
 
-Files = list[tuple[str, bytes]]
 CLASSES: Files = [
     ("set/train/cat/a.jpg", b"cat a"),
     ("set/train/dog/b.PNG", b"dog b"),
@@ -23,41 +20,6 @@ CLASSES: Files = [
     ("__MACOSX/set/train/cat/._a.jpg", b"resource fork"),
     ("top.jpg", b"in no class folder"),
 ]
-
-
-def pack(path: Path, files: Files) -> Path:
-    """Write files as the kind that the suffix names."""
-    if path.suffix == ".zip":
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, data in files:
-                archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
-        return path
-    with tarfile.open(path, "w:gz" if path.name.endswith("gz") else "w") as packed:
-        for name, data in files:
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            packed.addfile(info, io.BytesIO(data))
-    return path
-
-
-def read(path: Path, label: Label | None = None) -> tuple[list[RawRecord], dict[str, object]]:
-    """All records of an archive, and what the source returns at its end."""
-    source = Source(kind="archive", locator=path.name, label=label or Label())
-    place = Place(path.parent, path.parent / "downloads")
-    found: list[RawRecord] = []
-
-    def collect() -> Generator[RawRecord, None, dict[str, object]]:
-        return (yield from records(source, place))
-
-    stream = collect()
-    while True:
-        try:
-            found.append(next(stream))
-        except StopIteration as end:
-            return found, end.value
-
-
-KINDS = ["x.zip", "x.tar", "x.tar.gz"]
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -77,10 +39,21 @@ def test_kind_is_told_by_content_not_by_name(tmp_path: Path) -> None:
     assert len(read(tmp_path / "picture.tar.gz")[0]) == 3
 
 
-def test_order_is_by_name_in_a_zip_and_as_packed_in_a_tar(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", KINDS)
+def test_order_is_as_packed(tmp_path: Path, name: str) -> None:
     files = [("b/2.png", b"2"), ("a/9.png", b"9"), ("a/1.png", b"1")]
-    assert [r.source_id for r in read(pack(tmp_path / "x.zip", files))[0]] == ["a/1.png", "a/9.png", "b/2.png"]
-    assert [r.source_id for r in read(pack(tmp_path / "x.tar", files))[0]] == ["b/2.png", "a/9.png", "a/1.png"]
+    path = pack(tmp_path / name, files)
+    assert [r.source_id for r in read(path)[0]] == ["b/2.png", "a/9.png", "a/1.png"]
+    assert read(path) == read(path, Label(layout="folders"))
+
+
+def test_a_zip_whose_directory_is_in_another_order_is_read_as_it_lies(tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for n in (2, 0, 1):
+            archive.writestr(f"a/{n}.png", bytes([n]))
+        archive.filelist.sort(key=lambda info: info.filename)
+    assert [record.data for record in read(path)[0]] == [b"\2", b"\0", b"\1"]
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
@@ -96,6 +69,12 @@ def test_a_made_up_name_is_never_that_of_another_record(tmp_path: Path) -> None:
     files = [("c/y.png#2", b"no suffix"), ("c/y.png#2.png", b"1"), ("c/y.png", b"2"), ("c/y.png", b"3")]
     names = [r.source_id for r in read(pack(tmp_path / "x.tar", files))[0]]
     assert names == ["c/y.png#2.png", "c/y.png", "c/y.png#2"]
+
+
+def test_source_ids_are_each_given_once() -> None:
+    names = SourceIds()
+    given = [names.give(name) for name in ("a", "a#2", "a", "b", "a", "a#2")]
+    assert given == ["a", "a#2", "a#3", "b", "a#4", "a#2#2"]
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -120,6 +99,7 @@ def test_meta_album(tmp_path: Path, name: str, prefix: str) -> None:
         (f"{bare}images/gone.png", "moon", b""),
     ]
     assert learned["passed_over"] == 4  # two files, two rows
+    assert [r.fault is not None for r in found] == [False, False, False, True]
 
 
 def test_meta_album_columns_from_info_and_card(tmp_path: Path) -> None:
@@ -164,14 +144,37 @@ def test_nothing_to_read(tmp_path: Path, files: Files, layout: str | None, messa
     assert name in str(caught.value)
 
 
+@pytest.mark.parametrize("name", KINDS)
+def test_nested_archives_are_passed_over(tmp_path: Path, name: str) -> None:
+    nested = [("a/in.zip", b"PK"), ("b/in.tar.gz", b"\x1f\x8b"), ("c/run.exe", b"MZ"), ("c/run.sh", b"#!/bin/sh")]
+    path = pack(tmp_path / name, nested)
+    for call in (read, look):
+        with pytest.raises(ValueError, match=r"it holds archives \('a/in\.zip', 'b/in\.tar\.gz'\); unpack them first"):
+            call(path)
+    path = pack(tmp_path / name, [*nested, ("d/x.png", b"x")])
+    found, learned = read(path)
+    assert [record[:3] for record in found] == [("d/x.png", "d", b"x")]
+    assert learned["passed_over"] == 4
+    assert any("among them archives ('a/in.zip', 'b/in.tar.gz')" in line for line in look(path).said)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_look_says_what_reading_gives(tmp_path: Path, name: str) -> None:
+    path = pack(tmp_path / name, CLASSES)
+    found = look(path)
+    assert found.source.label == Label(layout="folders")
+    assert (found.classes, found.records, found.bytes) == ({"cat": 2, "dog": 1}, 3, 15)
+    assert read(path, found.source.label) == read(path)
+
+
 def test_card_checks() -> None:
     check(Source(kind="archive", locator="x.zip"))
     with pytest.raises(ValueError, match=r"source.options: an archive takes none, found root"):
         check(Source(kind="archive", locator="x.zip", options={"root": "a"}))
-    with pytest.raises(ValueError, match="columns go with the layout meta_album"):
+    with pytest.raises(ValueError, match="columns go with the layouts table and meta_album, not with folders"):
         check(Source(kind="archive", locator="x.zip", label=Label(layout="folders", column="a")))
-    with pytest.raises(ValueError, match="expected a path or a file:, http: or https: URL"):
-        check(Source(kind="archive", locator="s3://bucket/x.zip"))
+    with pytest.raises(ValueError, match="column and image_column are the same, 'a'"):
+        check(Source(kind="archive", locator="x.zip", label=Label(layout="table", column="a", image_column="a")))
 
 
 def test_records_are_lazy(tmp_path: Path) -> None:

@@ -120,3 +120,13 @@ def test_threads_give_what_one_thread_gives() -> None:
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda records: examine(records, SETTINGS), batches))
     assert all(one.equals(other) for one, other in zip(alone, together, strict=True))
+
+
+def test_a_picture_that_could_not_be_had_says_why() -> None:
+    records = batch(b"", coded(noise()), b"").with_columns(
+        fault=pl.Series(["the server answers 404", None, None], dtype=pl.String)
+    )
+    rows = examine(records, SETTINGS)
+    assert rows["verdict"].to_list() == ["unreadable", None, "unreadable"]
+    assert rows["reason"][0] == "the server answers 404"
+    assert rows["reason"][2] == examine(batch(b""), SETTINGS)["reason"][0]

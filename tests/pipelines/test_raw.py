@@ -1,7 +1,9 @@
 """Raw records: what goes in comes out, in bounded pieces, the same bytes each time, and nothing half-written."""
 
 import errno
+import hashlib
 import json
+import struct
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -13,7 +15,9 @@ from hypothesis import strategies as st
 
 from pipelines.files import atomic_folder
 from pipelines.raw import RawSummary, Sizes, count_raw, read_raw, write_raw
-from pipelines.sources import Planted, RawRecord
+from pipelines.seen import Seen
+from pipelines.sources import Fault, Planted, RawRecord
+from pipelines.transfer.locators import shown
 
 ABOUT = {"kind": "archive", "locator": "https://user:hush@host/x.zip?token=whisper"}
 RECORDS = [
@@ -24,11 +28,31 @@ RECORDS = [
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 record_lists = st.lists(
-    st.builds(RawRecord, texts, texts, st.binary(max_size=40), st.none() | st.builds(Planted, texts, st.none() | texts)),
+    st.builds(
+        RawRecord,
+        texts,
+        texts,
+        st.binary(max_size=40),
+        st.none() | st.builds(Planted, texts, st.none() | texts),
+        st.none() | st.builds(Fault, texts, st.none() | st.integers(100, 599)),
+    ),
     min_size=1,
     max_size=40,
     unique_by=lambda record: record.source_id,
 )
+
+
+def row_of(record: RawRecord) -> tuple[str, str, bytes, str | None]:
+    return (*record[:3], record.fault.reason if record.fault else None)
+
+
+def content_of(records: list[RawRecord]) -> str:
+    """The digest of all records, written down once more from its description."""
+    whole = b""
+    for record in records:
+        for piece in (record.source_id.encode(), record.label.encode(), hashlib.sha256(record.data).digest()):
+            whole += struct.pack("<Q", len(piece)) + piece
+    return f"sha256:{hashlib.sha256(whole).hexdigest()}"
 
 
 def folder_of(root: Path, name: str = "raw") -> Path:
@@ -50,9 +74,9 @@ def test_records_in_are_rows_out(
     steps: list[tuple[int, int]] = []
     summary = write_raw(iter(records), folder, ABOUT, lambda *step: steps.append(step), sizes)
     frames = list(read_raw(folder, batch))
-    assert [row for frame in frames for row in frame.iter_rows()] == [record[:3] for record in records]
+    assert [row for frame in frames for row in frame.iter_rows()] == [row_of(record) for record in records]
     assert all(0 < frame.height <= batch for frame in frames)
-    assert frames[0].schema == {"source_id": pl.String, "label": pl.String, "data": pl.Binary}
+    assert frames[0].schema == {"source_id": pl.String, "label": pl.String, "data": pl.Binary, "fault": pl.String}
     size = sum(len(record.data) for record in records)
     assert summary[:3] == (len(records), size, 0)
     assert steps[-1] == (len(records), size)
@@ -61,6 +85,12 @@ def test_records_in_are_rows_out(
     planted = pl.read_parquet(folder / "planted.parquet")
     assert planted.rows() == [(record.source_id, *record.planted) for record in records if record.planted]
     assert planted.schema == dict.fromkeys(("source_id", "kind", "of", "domain"), pl.String)
+    failures = pl.read_parquet(folder / "failures.parquet")
+    faults = [(record.source_id, record.fault.status, record.fault.reason) for record in records if record.fault]
+    assert failures.rows() == faults
+    assert summary.faults == len(faults)
+    assert failures.schema == {"source_id": pl.String, "status": pl.Int32, "reason": pl.String}
+    assert summary.content == content_of(records)
 
 
 def test_bounds_of_groups_and_files(tmp_path: Path) -> None:
@@ -77,7 +107,7 @@ def test_bounds_of_groups_and_files(tmp_path: Path) -> None:
 def test_a_polars_scan_reads_the_same(tmp_path: Path) -> None:
     folder = folder_of(tmp_path)
     write_raw(iter(RECORDS), folder, ABOUT)
-    assert pl.read_parquet(folder / "records-*.parquet").rows() == [record[:3] for record in RECORDS]
+    assert pl.read_parquet(folder / "records-*.parquet").rows() == [row_of(record) for record in RECORDS]
 
 
 def test_same_source_same_bytes(tmp_path: Path) -> None:
@@ -86,29 +116,52 @@ def test_same_source_same_bytes(tmp_path: Path) -> None:
         write_raw(iter(RECORDS), folder, ABOUT)
     contents = [{path.name: path.read_bytes() for path in folder.iterdir()} for folder in folders]
     assert contents[0] == contents[1]
-    assert set(contents[0]) == {"records-00000.parquet", "planted.parquet", "source.json"}
+    assert set(contents[0]) == {"records-00000.parquet", "planted.parquet", "failures.parquet", "source.json"}
 
 
 def test_source_json(tmp_path: Path) -> None:
     def source() -> Generator[RawRecord, None, dict[str, object]]:
         yield from RECORDS
+        yield RawRecord("gone", "cat", b"", fault=Fault("no such file", 404))
         return {"passed_over": 7, "checksum": "sha256:00"}
 
     folder = folder_of(tmp_path)
     summary = write_raw(source(), folder, ABOUT)
-    assert summary == RawSummary(3, 9, 7, 2, 1)
-    assert json.loads((folder / "source.json").read_text()) == {
+    content = content_of([*RECORDS, RawRecord("gone", "cat", b"")])
+    assert summary == RawSummary(4, 9, 7, 2, 1, content, 1)
+    facts = json.loads((folder / "source.json").read_text())
+    assert "hush" not in facts["locator"]
+    assert "whisper" not in facts["locator"]
+    assert facts == {
         "kind": "archive",
-        "locator": "https://host/x.zip",
-        "records": 3,
+        "locator": shown(ABOUT["locator"]),
+        "content": content,
+        "faults": 1,
+        "records": 4,
         "bytes": 9,
         "passed_over": 7,
         "checksum": "sha256:00",
     }
 
 
+def test_content_tells_order_labels_and_borders_apart(tmp_path: Path) -> None:
+    one, two = RawRecord("a", "bc", b"x"), RawRecord("b", "c", b"y")
+    variants = [[one, two], [two, one], [one._replace(label="b"), two], [one._replace(data=b""), two], [one]]
+    variants.append([RawRecord("ab", "c", b"x"), two])
+    found = {write_raw(iter(v), folder_of(tmp_path, str(n)), ABOUT).content for n, v in enumerate(variants)}
+    assert len(found) == len(variants)
+
+
+def test_seen_knows_every_name() -> None:
+    seen = Seen()
+    names = [f"class/{n}.png" for n in range(20_000)]
+    assert all(seen.add(name) for name in names)
+    assert not any(seen.add(name) for name in names)
+    assert len(seen) == len(names)
+
+
 def test_no_record(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"https://host/x\.zip: the source holds no record"):
+    with pytest.raises(ValueError, match=r"https://host/x\.zip.*: the source holds no record"):
         write_raw(iter([]), folder_of(tmp_path), ABOUT)
 
 
