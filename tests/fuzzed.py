@@ -1,15 +1,17 @@
 """One fuzz case: a damaged input made from a seed, brought through the real functions, and what must hold afterwards.
 
-    python tests/fuzzed.py SEED [FOLDER]
+    python tests/fuzzed.py FOLDER FIRST [LAST]
 
-runs one case and keeps its input in FOLDER.
+runs the cases FIRST to LAST (one if it is left out) and says each one's beginning and outcome; FOLDER holds the last input,
+and the folder that FUZZ_KEEP names each one that showed a fault.
 """
 
 import os
 import resource
 import shutil
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -31,8 +33,9 @@ from pipelines.sources import RawRecord, archive, kind_of
 from pipelines.transfer import Place
 
 SETTINGS = Curation(min_side=4, min_per_class=1, cap_per_class=50, image_side=16, max_pixels=4_000_000)
-KINDS = ("archive",) * 5 + ("table",) * 2 + ("pictures",) * 2 + ("card",)
+KINDS = ("archive", "table", "pictures", "card", "archive", "table", "archive", "pictures", "card", "archive")
 MEMORY = 1 << 30  # bytes by which one case may raise the process's peak
+SPACE = 8 << 30  # bytes of addresses; libraries reserve more than they use
 WRITTEN = {"records-00000.parquet", "planted.parquet", "failures.parquet", "source.json"}
 
 
@@ -89,16 +92,23 @@ def _records(rng: Random, kind: str, folder: Path) -> str:
     target = folder / "target"
     came: list[RawRecord] = []
 
-    def seen() -> Iterator[RawRecord]:
-        learned = yield from _noted(archive.records(source, Place(folder, target)), came)
-        return learned  # noqa: B901
-
-    summary = write_raw(seen(), target, {"locator": "input"})
+    summary = write_raw(_noted(archive.records(source, Place(folder, target)), came), target, {"locator": "input"})
     assert summary.records == len(came), "another number of records was written than came"
     if rng.random() < 0.05:
         again = list(archive.records(source, Place(folder, target)))
         assert again == came, "read twice, it is not the same"
+    if rng.random() < 0.2:
+        _looked(source, folder, came)
     return _curated(came, target, kind)
+
+
+def _looked(source: Source, folder: Path, came: list[RawRecord]) -> None:
+    """What a look says must be what is read, and what it fills in must read the same."""
+    found = archive.look(source, Place(folder, folder / "target"))
+    assert found.records == len(came), "a look counts other records"
+    assert found.classes == dict(Counter(record.label for record in came)), "a look counts other classes"
+    assert all(line.isprintable() for line in found.said), f"control characters in {found.said!r}"
+    assert list(archive.records(found.source, Place(folder, folder / "target"))) == came, "what a look fills in reads otherwise"
 
 
 def _folders(rng: Random) -> Iterator[tuple[str, bytes]]:
@@ -107,12 +117,14 @@ def _folders(rng: Random) -> Iterator[tuple[str, bytes]]:
         yield f"class{number % 3}/{number}.{suffix}", data
 
 
-def _noted(records: Iterator[RawRecord], came: list[RawRecord]) -> Iterator[RawRecord]:
+def _noted(
+    records: Generator[RawRecord, None, dict[str, object]], came: list[RawRecord]
+) -> Generator[RawRecord, None, dict[str, object]]:
     while True:
         try:
             record = next(records)
         except StopIteration as end:
-            return end.value
+            return dict(end.value)
         came.append(record)
         yield record
 
@@ -144,8 +156,20 @@ def _outside(folder: Path) -> str | None:
     return f"written outside: {strange}" if strange else None
 
 
+def main(folder: Path, first: int, last: int) -> None:
+    """Run cases and print `begin SEED`, then `end SEED KIND`, or `fault SEED KIND` and what is wrong."""
+    (folder / "run").mkdir(parents=True, exist_ok=True)
+    os.chdir(folder / "run")
+    resource.setrlimit(resource.RLIMIT_AS, (SPACE, SPACE))  # what takes all memory is to be a fault here, and no more
+    for seed in range(first, last + 1):
+        print("begin", seed, flush=True)
+        outcome = run_case(seed, folder / "case")
+        word = "end" if outcome.fault is None else "fault"
+        print(word, seed, outcome.kind, ascii((outcome.fault or outcome.said)[:400]), flush=True)
+        if outcome.fault and "FUZZ_KEEP" in os.environ:
+            shutil.copytree(folder / "case", Path(os.environ["FUZZ_KEEP"]) / str(seed), dirs_exist_ok=True)
+
+
 if __name__ == "__main__":
-    work = Path(sys.argv[2] if len(sys.argv) > 2 else "fuzzed").resolve()
-    (work / "parent" / "run").mkdir(parents=True, exist_ok=True)
-    os.chdir(work / "parent" / "run")
-    print(run_case(int(sys.argv[1]), work / "parent" / "case"))
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    main(Path(sys.argv[1]).resolve(), int(sys.argv[2]), int(sys.argv[-1]))

@@ -7,9 +7,9 @@ from random import Random
 NUMBERS = (
     0,
     1,
-    0x7F,
-    0x80,
-    0xFF,
+    127,
+    128,
+    255,
     0x7FFF,
     0xFFFF,
     0x7FFFFFFF,
@@ -20,7 +20,23 @@ NUMBERS = (
     (1 << 63) - 1,
     (1 << 64) - 1,
 )
-SPICES = (b"\0", b"\n", b"\r\n", b'"', b"'", b",", b"\xff\xfe", b"\xef\xbb\xbf", b"../", b"\\", b"%", b"{", b"[", b"\xc3\x28", b"PK\x05\x06")  # fmt: skip
+SPICES = (
+    b"\0",
+    b"\n",
+    b"\r\n",
+    b'"',
+    b"'",
+    b",",
+    b"\xff\xfe",
+    b"\xef\xbb\xbf",
+    b"../",
+    b"\\",
+    b"%",
+    b"{",
+    b"[",
+    b"\xc3(",
+    b"PK\5\6",
+)
 
 
 def _flip(rng: Random, data: bytearray) -> None:

@@ -24,12 +24,14 @@ CARD: dict[str, Any] = {
     },
     "curation": {"min_side": 16, "min_per_class": 5, "near_duplicates": False},
 }
-VALUES = (
-    None, True, 0, -1, 10**30, 1.5, float("nan"), float("inf"), "", " ", "a\nb", "\0", "x" * 10_000, [], {}, [[]], {"a": {"b": [1]}}, {1: 2},
-    "archive", "folder", "huggingface", "openml", "webdataset", "urls", "generated", "pipe:true", "https://u:p@h/x", "https://h/x?token=a",
-    "https://[::1/x", "${HOME}", "s3://b/k", "hf://a", "../../etc/passwd", "\u202e\ud7ff", "MIT OR", "(MIT", "MIT AND (" * 500, "unknown",
-    "train-{000..999999999}.tar", "{a,{b}}", "d/61", "name/repo", "folders", "meta_album", "cls", "json:a.b",
-)  # fmt: skip
+VALUES: tuple[Any, ...] = (
+    *(None, True, 0, -1, 10**30, 1.5, float("nan"), float("inf"), "", " ", "a\nb", "\0", "x" * 10_000, [], {}, [[]], {1: 2}),
+    *({"a": {"b": [1]}}, "archive", "folder", "huggingface", "openml", "webdataset", "urls", "generated", "pipe:true"),
+    *("https://u:p@h/x", "https://h/x?token=a", "https://[::1/x", "${HOME}", "s3://b/k", "hf://a", "../../etc/passwd"),
+    *("\u202e\ud7ff", "MIT OR", "(MIT", "MIT AND (" * 500, "unknown", "train-{000..999999999}.tar", "{a,{b}}", "d/61"),
+    *("name/repo", "folders", "meta_album", "cls", "json:a.b"),
+)
+LAUGHS = "".join(f"b{i}: &b{i} [{', '.join(['*b' + str(i - 1) if i else '*a'] * 10)}]\n" for i in range(9))
 TEXTS = (
     "a: &a [*a]\n",
     "source: !!python/object/apply:os.system ['touch evil']\n",
@@ -47,10 +49,13 @@ TEXTS = (
     "[" * 5000,
     "{a: " * 5000,
     "- " * 5000,
-    "id: \"\\ud800\"\n",
+    'id: "\\ud800"\n',
     "\tid: a\n",
-    "a: &a " + "x" * 100 + "\n" + "".join(f"b{i}: &b{i} [{', '.join(['*b' + str(i - 1) if i else '*a'] * 10)}]\n" for i in range(9)),
-)  # fmt: skip
+    "a: &a " + "x" * 100 + "\n" + LAUGHS,
+    "a: &a " + "x" * 100 + "\n" + LAUGHS + "title: *b8\n",
+    "a: &a [x]\n" + LAUGHS + "? *b8\n: a\n",
+    "id: " + "9" * 5000 + "\n",
+)
 
 
 def card_case(rng: Random) -> bytes:
@@ -60,9 +65,7 @@ def card_case(rng: Random) -> bytes:
         extra = rng.choice(TEXTS).encode("utf-8", "surrogatepass")
         return extra if rng.random() < 0.5 else yaml.safe_dump(CARD).encode() + extra
     if way < 0.16:
-        bomb = "a: &a [x, x]\n" + "".join(
-            f"b{i}: &b{i} [{', '.join(['*b' + str(i - 1) if i else '*a'] * 10)}]\n" for i in range(9)
-        )
+        bomb = "a: &a [x, x]\n" + LAUGHS
         options = "  options:\n" + "".join(f"    {line}\n" for line in bomb.splitlines())
         card = yaml.safe_dump({name: value for name, value in CARD.items() if name != "source"})
         return (card + "source:\n  kind: archive\n  locator: pebbles.zip\n" + options).encode()

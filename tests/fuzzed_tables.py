@@ -2,6 +2,7 @@
 
 import json
 from random import Random
+from typing import Any
 
 from fuzzed_bytes import damaged
 from fuzzed_pictures import whole
@@ -9,11 +10,28 @@ from fuzzed_pictures import whole
 from pipelines.cards import Label
 
 WORDS = (
-    "", " ", "a", "A", "ä", "\u00e4", "a\u0308", "x" * 300, "a,b", 'a"b', "a\nb", "a\tb", "a\0b", "\u202e", "\ufeff", "../../evil.png",
-    "/evil.png", "C:\\evil.png", "null", "None", "NaN", "0", "-1", "1e400", "9" * 5000, "=1+1", "${HOME}", "a#2", "class0", ".hidden.png",
-    "\U0001f600", "%00", "images/0.png", "./0.png", "0.PNG",
-)  # fmt: skip
-VALUES = (None, True, 0, -1, 1.5, 1e400, 10**400, [], [[]], {}, {"a": 1}, "class0", "\ud800", "")
+    *(
+        "",
+        " ",
+        "a",
+        "A",
+        "\u00e4",
+        "a\u0308",
+        "x" * 300,
+        "a,b",
+        'a"b',
+        "a\nb",
+        "a\tb",
+        "a\0b",
+        "\u202e",
+        "\ufeff",
+        "../../evil.png",
+    ),
+    *("/evil.png", "C:\\evil.png", "null", "None", "NaN", "0", "-1", "1e400", "9" * 5000, "=1+1", "${HOME}", "a#2", "class0"),
+    *(".hidden.png", "\U0001f600", "%00", "images/0.png", "./0.png", "0.PNG"),
+)
+VALUES: tuple[Any, ...] = (None, True, 0, -1, 1.5, 1e400, 10**400, [], [[]], {}, {"a": 1}, "class0", "\ud800", "")
+HEADS = (["FILE_NAME", "CATEGORY", "N"], ["FILE_NAME", "CATEGORY", "N"], ["image", "label", "n"], ["id", "species", "split"])
 INFO = {
     "dataset_name": "pebbles", "image_column_name": "FILE_NAME", "category_column_name": "CATEGORY", "total_categories": 2,
     "dataset_description": "Pebbles.", "has_super_categories": False, "images_per_category": 3,
@@ -59,16 +77,14 @@ def _spice_rows(rng: Random, rows: list[list[str]]) -> None:
 
 
 def _table(rng: Random, rows: list[list[str]]) -> tuple[str, bytes]:
-    heads = rng.choice(
-        (["FILE_NAME", "CATEGORY", "N"], ["FILE_NAME", "CATEGORY", "N"], ["image", "label", "n"], ["id", "species", "split"])
-    )
+    heads = list(rng.choice(HEADS))
     if rng.random() < 0.1:
         heads[rng.randrange(3)] = rng.choice((*WORDS, heads[0]))
     kind = rng.choice(("labels.csv", "labels.csv", "labels.csv", "train.tsv", "metadata.jsonl", "annotations.csv"))
     if kind.endswith("jsonl"):
-        objects = [dict(zip(heads, [*row, *[None] * 3], strict=False)) for row in rows]
+        objects: list[dict[str, Any]] = [dict(zip(heads, [*row, *[None] * 3], strict=False)) for row in rows]
         for _ in range(rng.randrange(4)):
-            rng.choice(objects)[rng.choice(heads)] = rng.choice(VALUES)  # type: ignore[assignment]
+            rng.choice(objects)[rng.choice(heads)] = rng.choice(VALUES)
         lines = [json.dumps(line) for line in objects]
         if rng.random() < 0.1:
             lines[rng.randrange(len(lines))] = rng.choice(("[" * 100_000, "[]", "1", '{"a":' * 5000, "9" * 5000))

@@ -57,7 +57,7 @@ class Server:
         self.pages: dict[str, Page] = {}
         self.most_at_once = 0  # answers under way
         self.connections = 0  # opened by clients
-        self._at_once = 0
+        self.at_once = 0  # now
         self._lock = threading.Lock()
         self._released = threading.Event()
         handler = type("OneHandler", (_Handler,), {"server_of": self, "buffer": buffer})
@@ -107,8 +107,8 @@ class Server:
     def enter(self, step: int) -> None:
         """Count answers under way."""
         with self._lock:
-            self._at_once += step
-            self.most_at_once = max(self.most_at_once, self._at_once)
+            self.at_once += step
+            self.most_at_once = max(self.most_at_once, self.at_once)
 
     def release(self) -> None:
         """Let silent pages break off."""

@@ -116,6 +116,9 @@ def _plan(source: Source, place: Place) -> tuple[Plan, dict[str, object]]:
     checksum = _checksum([(locator.rpartition("/")[2], place.came[shown(locator)].sha256) for locator in locators])
     if source.checksum and checksum != source.checksum:
         raise ValueError(f"source.checksum: the {len(locators)} files of {source.locator!r} ({locators[0]}, ...) are others")
+    if plan.root:
+        for locator in locators:
+            del place.came[shown(locator)]  # the table does not pin the pictures that it names; all records together do
     return plan, {"checksum": checksum}
 
 

@@ -17,6 +17,7 @@ from pipelines.transfer import Place
 COMMIT = re.compile(r"[0-9a-f]{40}")
 WITH_OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
 DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+CONVERTED = "refs/convert/parquet"  # the branch on which the hub keeps its conversion
 MODULES = ("parquet", "arrow", "imagefolder", "webdataset")
 AT_ONCE = 500  # paths in one question
 TIMEOUT = 60  # s
@@ -42,41 +43,48 @@ def ask_commit(name: str, revision: str | None, where: str) -> str:
     return found
 
 
-def ask(name: str, commit: str, config: str | None, where: str, place: Place) -> dict[str, Any]:
+def ask(name: str, commit: str, config: str | None, asked: str | None, where: str, place: Place) -> dict[str, Any]:
     """What the hub says of a config at a commit, as JSON: id, config, module, params, features, splits, records, blobs, card.
 
+    `asked` is the card's revision: the hub's own conversion to Parquet holds no card, but a folder a config.
     Raises ValueError (one line) if there is no such config (listing those that there are) or its files are of no use here.
     """
     about = _about(name, commit, where)
     name = str(about.id)  # with its owner, which old ids lack
-    builder = _builder(name, commit, config, where, place)
+    folder = config if asked == CONVERTED else None
+    builder = _builder(name, commit, None if folder else config, folder, where, place)
     module = builder.name
     if module not in MODULES:
         raise ValueError(f"{where}: stored as {module}, which holds no pictures; expected {', '.join(MODULES)}")
     prefix = f"{REMOTE}datasets/{name}@{commit}/"
     found = builder.config.data_files.items()
     splits = [(str(split), [_path(file, prefix, where) for file in files]) for split, files in found]
+    paths = sorted({path for _, every in splits for path in every})
+    folders = sorted({path.partition("/")[0] for path in paths})
+    if asked == CONVERTED and len(folders) > 1:
+        raise ValueError(f"{where}: source.options.config: name one of {', '.join(folders)}")
     info = builder.info
     return {
         "id": name,
-        "config": builder.config.name,
+        "config": folder or builder.config.name,
         "module": module,
         "params": _params(builder.config, where),
         "features": None if info.features is None else info.features.to_dict(),
         "splits": splits,  # pairs: the order of a JSON object is lost
         "records": {str(split): found.num_examples or None for split, found in (info.splits or {}).items()},
-        "blobs": _blobs(name, commit, sorted({path for _, paths in splits for path in paths}), where),
+        "blobs": _blobs(name, commit, paths, where),
         "card": _card(about, info),
     }
 
 
-def _builder(name: str, commit: str, config: str | None, where: str, place: Place) -> Any:
+def _builder(name: str, commit: str, config: str | None, folder: str | None, where: str, place: Place) -> Any:
     datasets = library()
     with hub_errors(where), _cache_of_its_own(place) as cache:
         try:
             return datasets.load_dataset_builder(
                 f"{REMOTE}datasets/{name}",
                 config,
+                data_dir=folder,
                 revision=commit,
                 cache_dir=cache,
                 download_config=datasets.DownloadConfig(cache_dir=cache, disable_tqdm=True),

@@ -4,8 +4,10 @@
 The downloader of the hub's client is not used: it starts a file anew after a kill.
 """
 
+import errno
 import hashlib
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +18,8 @@ from pipelines.sources.huggingface_library import hub_utils
 from pipelines.transfer import Place, TransferError
 from pipelines.transfer.request import Denied, Web
 from pipelines.transfer.retry import Unready, persist
+
+NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.EXDEV)  # of disks that have no hard links, or no more of them
 
 
 class Blob(NamedTuple):
@@ -57,7 +61,12 @@ def _here(path: Path, blob: Blob) -> bool:
 def _link(content: Path, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
-    os.link(content, path)
+    try:
+        os.link(content, path)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        shutil.copyfile(content, path)  # costs its space twice, but such disks are in use
 
 
 def _bring_all(repo_id: str, folder: Path, commit: str, blobs: list[Blob], place: Place) -> None:
@@ -82,7 +91,7 @@ def _bring_one(web: Web, repo_id: str, folder: Path, commit: str, blob: Blob, pl
     part = folder / f"{blob.digest}.part"
 
     def attempt() -> None:
-        if _size(part) < blob.size:
+        if _size(part) < blob.size or not part.exists():
             _receive(web, repo_id, commit, blob, part, place)
         _settle(part, folder / blob.digest, blob)
 

@@ -3,7 +3,6 @@
 What the hub said of a commit is kept beside the files, so that another run needs no hub. No Python of a data set is run.
 """
 
-import json
 import re
 from pathlib import Path
 from threading import Event
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from pipelines.cards import Source
-from pipelines.files import write_json
+from pipelines.files import read_json, write_json
 from pipelines.sources import Look
 from pipelines.sources.huggingface_ask import COMMIT, ask, ask_commit
 from pipelines.sources.huggingface_columns import choose
@@ -127,7 +126,7 @@ def _commit(repo: Repo, place: Place) -> str:
     """The commit to read: the pinned one, else what the hub (offline: the last run) says of the card's revision."""
     pinned = place.pinned.get(repo.pin)
     kept = repo.folder / "commits.json"
-    known: dict[str, str] = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    known: dict[str, str] = read_json(kept) if kept.exists() else {}
     if pinned is not None and not (place.rules.update and not place.rules.offline):
         commit = pinned.sha256
         if not COMMIT.fullmatch(commit):
@@ -151,8 +150,8 @@ def _said(repo: Repo, commit: str, config: str | None, place: Place) -> dict[str
         if place.rules.offline:
             which = f"config {config}" if config else "the default config"
             raise ValueError(f"{repo.pin}: {which} is not here, but offline is asked for; run once without it")
-        said = persist(lambda: ask(repo.id, commit, config, repo.pin, place), place, Event(), lambda: 0, repo.pin)
+        said = persist(lambda: ask(repo.id, commit, config, repo.asked, repo.pin, place), place, Event(), lambda: 0, repo.pin)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, said)
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    content: dict[str, Any] = read_json(path)
     return content

@@ -18,7 +18,8 @@ from pipelines.sources.huggingface_plan import REMOTE, File, Plan
 from pipelines.sources.huggingface_streams import examples, folder_examples, open_below, streamed_features
 from pipelines.transfer import Place
 
-BATCH = 32  # rows in memory at a time
+BATCH = 32  # rows in memory at a time, fewer where these are
+BATCH_BYTES = 32 << 20  # on average
 BUFFER = 1 << 20  # bytes read ahead of each column of a Parquet file
 REMOTE_BUFFER = 8 << 20  # the same where each read is a request
 NO_BYTES = "the row holds no picture"
@@ -96,11 +97,7 @@ def picture_bytes(plan: Plan, columns: Columns) -> int | None:
     total = 0
     for file in plan.files():
         with damage(file.at), pq.ParquetFile(file.at) as parquet:
-            for group in range(parquet.num_row_groups):
-                chunks = [parquet.metadata.row_group(group).column(at) for at in range(parquet.metadata.num_columns)]
-                total += sum(
-                    c.total_uncompressed_size for c in chunks if c.path_in_schema in (columns.image, f"{columns.image}.bytes")
-                )
+            total += _stored_bytes(parquet, columns.image)
     return total
 
 
@@ -155,8 +152,22 @@ def _each(source: Iterator[tuple[Any, Any]], file: File) -> Iterator[tuple[Any, 
 def _parquet_rows(handle: Any, columns: Columns) -> Iterator[tuple[Any, Any]]:
     buffer = BUFFER if isinstance(handle, pa.NativeFile) else REMOTE_BUFFER
     with pq.ParquetFile(handle, buffer_size=buffer, pre_buffer=False) as parquet:
-        for batch in parquet.iter_batches(batch_size=BATCH, columns=sorted({columns.image, columns.label}), use_threads=False):
+        wanted = sorted({columns.image, columns.label})
+        for batch in parquet.iter_batches(_batch(parquet, columns.image), columns=wanted, use_threads=False):
             yield from _pairs(batch, columns)
+
+
+def _batch(parquet: pq.ParquetFile, image: str) -> int:
+    """Rows to read at a time, of the size of a picture that the footer tells."""
+    rows: int = BATCH_BYTES * parquet.metadata.num_rows // max(1, _stored_bytes(parquet, image))
+    return max(1, min(BATCH, rows))
+
+
+def _stored_bytes(parquet: pq.ParquetFile, image: str) -> int:
+    """Bytes of the pictures before the file's own compression."""
+    groups = (parquet.metadata.row_group(number) for number in range(parquet.metadata.num_row_groups))
+    chunks = (group.column(number) for group in groups for number in range(group.num_columns))
+    return sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema in (image, f"{image}.bytes"))
 
 
 def _arrow_rows(handle: Any, columns: Columns) -> Iterator[tuple[Any, Any]]:

@@ -113,7 +113,10 @@ def clean_text(name: str) -> str:
 
 def parts(name: str) -> list[str]:
     """Folders and file of a member's name."""
-    return [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+    pieces = name.replace("\\", "/").split("/")
+    if "" in pieces or "." in pieces:
+        return [piece for piece in pieces if piece not in ("", ".")]
+    return pieces
 
 
 def is_picture(name: str) -> bool:
@@ -131,7 +134,7 @@ def picture_parts(name: str) -> list[str] | None:
 
 def is_hidden(pieces: list[str]) -> bool:
     """Whether a file or a folder on its way is hidden or macOS's (`.x`, `__MACOSX/`)."""
-    return any(piece[0] == "." or piece == "__MACOSX" for piece in pieces)
+    return "__MACOSX" in pieces or "/." in f"/{'/'.join(pieces)}"
 
 
 def is_packed(name: str) -> bool:

@@ -20,6 +20,7 @@ class Download:
         self._web, self._url, self._place, self._expected = web, url, place, expected
         self._part, self._old = part, old
         self._told = self._came = 0  # bytes that the meter expects and that came
+        self._unchanged = False
 
     def attempt(self, path: Path) -> Kept:
         """Get the rest and put the file at `path`. Raises TransferError where another attempt may help, else ValueError."""
@@ -29,7 +30,7 @@ class Download:
             part.cut()  # it is not of the file that the server has by now
             if not self._rest():
                 raise Unready("the server answers a whole request with another part")
-        if self._old is not None and part.size == 0:
+        if self._unchanged and self._old is not None:
             return self._old
         found = Pin(part.size, part.sha256(), part.said.strong)
         try:
@@ -46,7 +47,7 @@ class Download:
         part = self._part
         with self._web.get(self._url, self._headers()) as response:
             if response.status_code == 304:
-                return self._unchanged()
+                return self._keep_old()
             if response.status_code == 416:
                 part.stitched |= part.said.strong is None  # only the size says that it is the server's
                 return _is_whole(part, response)
@@ -84,9 +85,10 @@ class Download:
                 headers["If-Modified-Since"] = self._old.said.modified
         return headers
 
-    def _unchanged(self) -> bool:
+    def _keep_old(self) -> bool:
         if self._old is None:
             raise Denied("the server answers 304 to a request without a condition", 304)
+        self._unchanged = True
         self._part.cut()
         return True
 
@@ -142,7 +144,7 @@ class Download:
 def _extent(response: httpx.Response) -> tuple[int, int | None]:
     """First byte of the answer and size of the whole file (None where the server does not say); -1 for no known part."""
     if response.status_code == 206:
-        found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+        found = re.fullmatch(r"bytes (\d{1,18})-\d+/(\d{1,18}|\*)", response.headers.get("Content-Range", ""))
         if found is None:
             return -1, None
         return int(found[1]), None if found[2] == "*" else int(found[2])
@@ -152,6 +154,6 @@ def _extent(response: httpx.Response) -> tuple[int, int | None]:
 
 def _is_whole(part: Part, response: httpx.Response) -> bool:
     """Whether a 416 means that nothing is missing."""
-    found = re.fullmatch(r"bytes \*/(\d+)", response.headers.get("Content-Range", ""))
+    found = re.fullmatch(r"bytes \*/(\d{1,18})", response.headers.get("Content-Range", ""))
     sizes = {size for size in (part.total, int(found[1]) if found else None) if size is not None}
     return part.size > 0 and sizes == {part.size}

@@ -101,7 +101,7 @@ class Web:
             if response.next_request is None:
                 return response
             response.close()
-            _refuse_redirect(request, response.next_request)
+            refuse_redirect(request, response.next_request)
             request = response.next_request
             response = client.send(request, stream=True, auth=None)  # httpx has struck credentials for another host
         response.close()
@@ -123,14 +123,15 @@ class Web:
         return httpx.Timeout(silent, connect=min(CONNECT, silent))
 
 
-def whole_headers(response: httpx.Response, url: str) -> None:
+def _refuse_compressed(response: httpx.Response, url: str) -> None:
     """Raise Denied if the body is compressed on its way, though it was asked for as it is."""
     encoding = response.headers.get("Content-Encoding", "identity").lower()
     if encoding != "identity" and not httpx.URL(url).path.lower().endswith(PACKED):
         raise Denied(f"the server sends it compressed ({encoding[:20]}), though asked not to; refusing", response.status_code)
 
 
-def _refuse_redirect(before: httpx.Request, after: httpx.Request) -> None:
+def refuse_redirect(before: httpx.Request, after: httpx.Request) -> None:
+    """Raise Denied if a redirect leaves http(s), or goes on without its encryption."""
     target = repr(redact(shown(str(after.url)))[:200])
     if after.url.scheme not in ("http", "https"):
         raise Denied(f"redirects to {target}, which is no http(s) URL; refusing")
@@ -145,7 +146,7 @@ def _sort(response: httpx.Response, url: str) -> None:
     if status not in (200, 206, 304, 416):
         raise Denied(f"the server answers {status}{HINTS.get(status, '')}", status)
     if status in (200, 206):
-        whole_headers(response, url)
+        _refuse_compressed(response, url)
 
 
 def _after(text: str) -> float | None:

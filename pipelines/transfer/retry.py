@@ -111,7 +111,7 @@ class _Patience:
             status = error.status if isinstance(error, Unready) else None
             raise Unready(f"{error}; the server asks to wait {wait:.0f} s, so try again then", status)
         if self._name is not None:
-            log.warning("%s: %s; trying again in %.0f s", self._name, error, wait)
+            log.warning("%s: %s; trying again in %.1f s", self._name, error, wait)
         return False
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from pipelines.transfer import TransferError
 from pipelines.transfer.kept import Said
 
 TABLE = """
@@ -63,18 +64,27 @@ class Store:
         """Whether its data are here."""
         query = "SELECT 1 FROM items WHERE source_id = ? AND locator = ? AND data IS NOT NULL"
         with self._lock, self._errors():
-            return self._base.execute(query, (source_id, locator)).fetchone() is not None
+            return self._base.execute(query, (_text(source_id), _text(locator))).fetchone() is not None
 
     def find(self, source_id: str, locator: str) -> Stored | None:
         """What became of it; None if it was never asked for."""
         query = "SELECT data, status, reason, lasting, etag, modified FROM items WHERE source_id = ? AND locator = ?"
         with self._lock, self._errors():
-            row = self._base.execute(query, (source_id, locator)).fetchone()
+            row = self._base.execute(query, (_text(source_id), _text(locator))).fetchone()
         return None if row is None else Stored(row[0], row[1], row[2], bool(row[3]), Said(row[4], row[5]))
 
     def put(self, source_id: str, locator: str, stored: Stored) -> None:
         """Note what became of it."""
-        row = (source_id, locator, stored.data, stored.status, stored.reason, stored.lasting, *stored.said, self.run)
+        row = (
+            _text(source_id),
+            _text(locator),
+            stored.data,
+            stored.status,
+            stored.reason,
+            stored.lasting,
+            *stored.said,
+            self.run,
+        )
         with self._lock, self._errors():
             self._base.execute(PUT, row)
 
@@ -95,6 +105,15 @@ class Store:
         try:
             yield
         except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-                raise OSError(errno.ENOSPC, "No space left on device", str(self._path)) from None
-            raise ValueError(f"{self._path}: not usable ({error}); delete it to get its files again") from None
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+                raise ValueError(f"{self._path}: damaged ({error}); delete it to get its files again") from None
+            if code == sqlite3.SQLITE_BUSY:
+                raise TransferError(f"{self._path}: another process is writing it; try again when that is done") from None
+            number = errno.ENOSPC if code == sqlite3.SQLITE_FULL else errno.EIO
+            raise OSError(number, str(error), str(self._path)) from None
+
+
+def _text(name: str) -> str:
+    """The name as SQLite can hold it: without halves of surrogate pairs, which JSON may write."""
+    return name.encode(errors="backslashreplace").decode()

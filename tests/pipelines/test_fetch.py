@@ -8,15 +8,17 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from servers import Server
 from transfers import CHECKSUM, CONTENT, SHA256, Counted, left, place_in
 
-from pipelines.transfer import Pin, Place, TransferError
+from pipelines.transfer import Pin, Place, TransferError, kept
 from pipelines.transfer.fetch import fetch
 from pipelines.transfer.kept import Part
+from pipelines.transfer.request import refuse_redirect
 
 
 @pytest.fixture
@@ -45,6 +47,17 @@ def test_whole_download_is_kept(server: Server, place: Place) -> None:
     assert meter.came == 300_000
 
 
+def test_the_sum_is_taken_while_the_bytes_come(server: Server, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.put("/set.zip", CONTENT)
+
+    def refuse(path: Path) -> str:
+        raise AssertionError(f"{path} was read again")
+
+    monkeypatch.setattr(kept, "sha256_file", refuse)
+    fetch(server.url("/set.zip"), place, CHECKSUM)
+    fetch(server.url("/set.zip"), place, CHECKSUM)
+
+
 def test_the_note_spares_the_sum_until_the_file_is_another(server: Server, place: Place) -> None:
     server.put("/set.zip", CONTENT)
     path = fetch(server.url("/set.zip"), place)
@@ -65,8 +78,8 @@ def test_the_note_spares_the_sum_until_the_file_is_another(server: Server, place
 @pytest.mark.parametrize("modified", ["Sat, 01 Nov 2025 10:00:00 GMT", None])
 def test_drop_then_resume(server: Server, place: Place, tag: str | None, modified: str | None) -> None:
     page = server.put("/set.zip", CONTENT, tag=tag, modified=modified, drops=[100_000, 50_000])
-    for kept in (100_000, 150_000):
-        with pytest.raises(TransferError, match=f"{kept} bytes are kept for the next run") as caught:
+    for so_far in (100_000, 150_000):
+        with pytest.raises(TransferError, match=f"{so_far} bytes are kept for the next run") as caught:
             fetch(server.url("/set.zip"), place, CHECKSUM)
         assert "\n" not in str(caught.value)
         assert caught.value.errno is None
@@ -87,15 +100,15 @@ def test_any_drops_give_the_same_file_and_no_byte_comes_twice(
     place = place_in(tmp_path_factory.mktemp("drops"))
     with Server() as server:
         page = server.put("/a", content, drops=list(drops), block=block, chunked=chunked)
-        lost = kept = attempts = 0
+        lost = here = attempts = 0
         path = None
         while path is None:
             sent, attempts = page.sent, attempts + 1
             try:
                 path = fetch(server.url("/a"), place)
             except TransferError:
-                before, kept = kept, sum(part.stat().st_size for part in place.downloads.glob("*.part"))
-                lost += page.sent - sent - (kept - before)  # sent, but not on the disk when the line dropped
+                before, here = here, sum(part.stat().st_size for part in place.downloads.glob("*.part"))
+                lost += page.sent - sent - (here - before)  # sent, but not on the disk when the line dropped
         assert path.read_bytes() == content
         assert attempts <= len(drops) + 1
         assert page.sent == len(content) + lost
@@ -243,6 +256,14 @@ def test_redirects(server: Server, place: Place, tmp_path: Path) -> None:
         fetch(server.url("/set.zip?again"), place)
 
 
+def test_a_redirect_from_https_to_http_is_refused() -> None:
+    secure, plain = httpx.Request("GET", "https://a/x"), httpx.Request("GET", "http://a/x?token=hush")
+    with pytest.raises(ValueError, match="redirects from https to 'http://a/x") as caught:
+        refuse_redirect(secure, plain)
+    assert "hush" not in str(caught.value)
+    refuse_redirect(plain, secure)
+
+
 def test_credentials_of_netrc_are_for_the_host_alone(
     server: Server, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -283,8 +304,8 @@ def test_secrets_are_sent_but_never_told(
     with pytest.raises(TransferError) as dropped:
         fetch(private, place)
     path = fetch(private, place)
-    kept = [file.read_text() for file in place.downloads.glob("*.json")]
-    told += [str(refused.value), str(dropped.value), str(path), *left(place), *kept, *place.came]
+    notes = [file.read_text() for file in place.downloads.glob("*.json")]
+    told += [str(refused.value), str(dropped.value), str(path), *left(place), *notes, *place.came]
     assert not re.search("whisper", " ".join(told) + caplog.text)
     assert all(request["path"] == "/set.zip?token=whisper/1" for request in page.requests)
     with pytest.raises(ValueError, match="holds a user or password"):

@@ -1,5 +1,6 @@
 """Data sets of a hub on loopback through the hub's own client: pins, kills, offline, refusals, and no token in any text."""
 
+import errno
 import hashlib
 import io
 import json
@@ -14,6 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Features, Image
 from hub_server import Hub, Reader, Repo
+
+from pipelines.sources.huggingface_files import Blob, bring
+from pipelines.transfer import Place, Rules
 
 TOKEN = "hf_NobodyMustSeeThisOne"
 FEATURES = Features({"image": Image(decode=False), "label": ClassLabel(names=["cat", "dog"])})
@@ -162,6 +166,21 @@ def test_configs(hub: Hub, reader: Reader, tmp_path: Path) -> None:
     )
 
 
+def test_the_conversion_that_the_hub_keeps(hub: Hub, reader: Reader, tmp_path: Path) -> None:
+    hub.commit("user/script", {"script.py": b"raise SystemExit"})
+    names = {"a/train/0000.parquet": 1, "a/test/0000.parquet": 2, "b/train/0000.parquet": 3, "b/train/0001.parquet": 4}
+    hub.commit("user/script", {name: parquet(seed) for name, seed in names.items()}, "refs/convert/parquet")
+    options = {"revision": "refs/convert/parquet"}
+    question = {"folder": str(tmp_path)}
+    found = reader.read(**question, source=source("user/script", config="a", **options))
+    assert found["records"] == [*expected("train", 1), *expected("test", 2)]
+    assert set(hub.sent) >= {"a/train/0000.parquet", "a/test/0000.parquet"}
+    found = reader.read(**question, source=source("user/script", config="b", **options))
+    assert found["records"] == [*expected("train", 3), *expected("train", 4)]
+    refused(reader.read(**question, source=source("user/script", **options)), "source.options.config: name one of a, b")
+    refused(reader.read(**question, source=source("user/script", config="c", **options)), "hub:user/script")
+
+
 def test_an_old_id_without_an_owner(hub: Hub, reader: Reader, tmp_path: Path) -> None:
     commit = pets(hub)
     hub.moved["pets"] = "user/pets"
@@ -175,7 +194,7 @@ def test_an_old_id_without_an_owner(hub: Hub, reader: Reader, tmp_path: Path) ->
 
 @pytest.mark.parametrize("streaming", [False, True])
 def test_image_folders(hub: Hub, reader: Reader, tmp_path: Path, streaming: bool) -> None:
-    files = {f"train/{kind}/{row}.png": f"{kind}{row}".encode() * row for kind in ("cat", "dog") for row in (1, 2, 4000)}
+    files = {f"train/{kind}/{row}.png": f"{kind}{row}".encode() * row for kind in ("cat", "dog") for row in (0, 1, 4000)}
     hub.commit("user/folder", {"README.md": b"# none", **files})
     found = reader.read(folder=str(tmp_path), source=source("user/folder", streaming=streaming))
     wanted = sorted((f"train/{path}", path.split("/")[1], hashlib.sha256(data).hexdigest()) for path, data in files.items())
@@ -321,6 +340,20 @@ def test_a_full_disk(hub: Hub, reader: Reader, tmp_path: Path) -> None:
     found = reader.read(**question)
     assert found["records"] == expected("test", 3, size=40_000)
     assert hub.sent[path] - before == len(hub.repos["user/pets"].commits[commit][path]) - 70_000
+
+
+def test_a_disk_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_links(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    content = b"a picture"
+    digest = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs" / digest).write_bytes(content)
+    monkeypatch.setattr("os.link", no_links)
+    place = Place(tmp_path, tmp_path, rules=Rules(offline=True))
+    top = bring("user/pets", tmp_path, "c" * 40, [Blob("cat/1.png", len(content), digest)], place)
+    assert (top / "cat" / "1.png").read_bytes() == content
 
 
 def test_what_came_is_what_the_hub_lists(hub: Hub, reader: Reader, tmp_path: Path) -> None:

@@ -89,9 +89,11 @@ def test_another_content_of_the_same_size(server: Server, tmp_path: Path, tag: s
     assert fetch(server.url("/set.zip"), wanted).read_bytes() == OTHER  # now it is what the lock says
 
 
-def test_an_update_takes_what_was_refused_without_getting_it_again(server: Server, tmp_path: Path) -> None:
-    path = fetch(server.url("/set.zip"), pinned(server, tmp_path))
-    path.unlink()
+@pytest.mark.parametrize("old", [CONTENT[:9], None])
+def test_an_update_takes_what_was_refused_without_getting_it_again(server: Server, tmp_path: Path, old: bytes | None) -> None:
+    if old is not None:
+        server.put("/set.zip", old)
+        fetch(server.url("/set.zip"), place_in(tmp_path))
     page = server.put("/set.zip", OTHER, tag='"2"')
     with pytest.raises(SourceChanged):
         fetch(server.url("/set.zip"), pinned(server, tmp_path))
@@ -120,6 +122,13 @@ def test_an_update_of_what_is_unchanged_fetches_nothing(
     assert page.sent == 300_000
     assert place.came[server.url("/set.zip")].sha256 == SHA256
     assert left(place) == [path.name, f"{path.name}.json"]
+
+
+def test_an_update_takes_an_empty_file_for_one(server: Server, tmp_path: Path) -> None:
+    path = fetch(server.url("/set.zip"), pinned(server, tmp_path))
+    server.put("/set.zip", b"", tag='"2"')
+    assert fetch(server.url("/set.zip"), pinned(server, tmp_path, update=True)) == path
+    assert path.read_bytes() == b""
 
 
 def test_an_update_keeps_the_old_file_until_the_new_one_is_whole(server: Server, tmp_path: Path) -> None:
