@@ -53,13 +53,15 @@ def write_raw(
     sizes = sizes or Sizes()
     learned: dict[str, Any] = {}
     notes = Notes(_name(about))
-    with RecordFiles(folder, sizes) as files, Behind() as behind:
+    with RecordFiles(folder, sizes) as files, Behind() as hashing, Behind() as writing:
         for group in _groups(_remember(records, learned), sizes):
             notes.take(group)
-            behind.do(partial(_store, group, notes, files))
+            hashing.do(partial(notes.digest, group))
+            writing.do(partial(files.write, group))
             if on_progress is not None:
                 on_progress(notes.records, notes.bytes)
-        behind.wait()
+        hashing.wait()
+        writing.wait()
     if not notes.records:
         raise ValueError(f"{_name(about)}: the source holds no record; expected at least one picture")
     notes.write(folder)
@@ -98,11 +100,6 @@ def count_raw(folder: Path) -> int:
         with _parquet(path) as file:
             total += file.metadata.num_rows
     return total
-
-
-def _store(group: list[RawRecord], notes: Notes, files: RecordFiles) -> None:
-    notes.digest(group)
-    files.write(group)
 
 
 def _remember(records: Iterator[RawRecord], learned: dict[str, Any]) -> Iterator[RawRecord]:

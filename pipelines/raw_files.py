@@ -1,13 +1,12 @@
 """The Parquet files of raw records, written row group by row group behind their source."""
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -15,7 +14,7 @@ from pipelines.sources import RawRecord
 
 RECORDS = pa.schema([("source_id", pa.string()), ("label", pa.string()), ("data", pa.binary()), ("fault", pa.string())])
 GROUP_RECORDS = 1000
-GROUP_BYTES = 32 << 20
+GROUP_BYTES = 8 << 20  # larger ones are written no faster, and take more memory
 FILE_BYTES = 512 << 20
 
 
@@ -28,41 +27,34 @@ class Sizes(NamedTuple):
 
 
 class RecordFiles:
-    """records-00000.parquet, records-00001.parquet, ...: a new one where the last has its bytes.
-
-    A finished file is synced to disk while the next is written, so that whoever syncs the folder at the end has little to wait.
-    """
+    """records-00000.parquet, records-00001.parquet, ...: a new one where the last has its bytes."""
 
     def __init__(self, folder: Path, sizes: Sizes) -> None:
         self._folder = folder
         self._sizes = sizes
         self._writer: pq.ParquetWriter | None = None
         self._bytes = 0
-        self._syncing = Behind()
         self.count = 0
 
     def __enter__(self) -> "RecordFiles":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        with self._syncing:
-            if kind is None:
+        if kind is None:
+            self._close()
+        else:
+            with suppress(Exception):  # the first error counts, not that of closing after it
                 self._close()
-                self._syncing.wait()
-            else:
-                with suppress(Exception):  # the first error counts, not that of closing after it
-                    self._close()
 
     def write(self, group: list[RawRecord]) -> None:
         """Write one row group."""
         size = sum(len(record.data) for record in group)
         if self._writer is not None and self._bytes + size > self._sizes.file_bytes:
             self._close()
-            self._syncing.do(partial(_sync, self._path_of(self.count - 1)))
         if self._writer is None:
             # pictures are compressed already, and statistics of them would repeat whole pictures in the footer
             self._writer = pq.ParquetWriter(
-                self._path_of(self.count),
+                self._folder / f"records-{self.count:05d}.parquet",
                 RECORDS,
                 compression={"source_id": "zstd", "label": "zstd", "data": "none", "fault": "zstd"},
                 use_dictionary=["label", "fault"],
@@ -71,11 +63,9 @@ class RecordFiles:
             self.count += 1
         ids, labels, data, _, faults = zip(*group, strict=True)
         reasons = [None if fault is None else fault.reason for fault in faults]
-        self._writer.write_table(pa.table([ids, labels, data, reasons], schema=RECORDS), row_group_size=len(group))
+        table = pa.table([ids, labels, _binary(data), reasons], schema=RECORDS)
+        self._writer.write_table(table, row_group_size=len(group))
         self._bytes += size
-
-    def _path_of(self, number: int) -> Path:
-        return self._folder / f"records-{number:05d}.parquet"
 
     def _close(self) -> None:
         writer, self._writer, self._bytes = self._writer, None, 0
@@ -83,9 +73,10 @@ class RecordFiles:
             writer.close()
 
 
-def _sync(path: Path) -> None:
-    with path.open("rb") as handle:
-        os.fsync(handle.fileno())
+def _binary(pieces: Sequence[bytes]) -> pa.Array:
+    """The pieces as an array, copied once: Arrow's own way of doing it copies them as its buffer grows."""
+    ends_N = np.cumsum([0, *map(len, pieces)], dtype=np.int32)
+    return pa.Array.from_buffers(pa.binary(), len(pieces), [None, pa.py_buffer(ends_N), pa.py_buffer(b"".join(pieces))])
 
 
 class Behind:

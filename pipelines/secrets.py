@@ -16,40 +16,11 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from pipelines.secret_shapes import KNOWN, QUERY, SECRET_QUERY, SHAPES, URL
+
 NAMED = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-KNOWN = re.compile(
-    r"(?:\w*_)?(?:(?:ACCESS_?|AUTH_?|SESSION_?)?TOKEN|SECRET|PASSWORD|PASSWD|(?:API|ACCESS|SECRET|PRIVATE)_?KEY)(?:_ID)?"
-    r"|(?:HF|HUGGING_?FACE|AWS|S3|OPENML|KAGGLE|GITHUB|GH|AZURE|GOOGLE|GCS)_\w*(?:TOKEN|KEY|SECRET|PASSWORD)\w*(?<!_PATH)(?<!_FILE)",
-    re.IGNORECASE,
-)
-SECRET_QUERY = re.compile(
-    r"(?i)(?:^|[_.-])(?:key|secret|passwd|pwd|pass|auth|authorization|sig|credential|jwt|session(?:[_-]?id)?)s?$"
-    r"|token$|password|signature$|(?:api|auth|access|secret|private)[_-]?key(?:[_-]?id)?$|^x-amz-|^x-goog-"
-)
 STRUCK = "***"
 SHORTEST = 6
-
-_QUERY = re.compile(r"(?P<before>[?&;](?P<name>[^\s=&;?\"'<>]{1,80})=)(?P<value>[^\s&;\"'<>]+)")
-_URL = re.compile(r"://(?:[^\s/?#\"<>]*@)?([^\s?#\"'<>]*)(\?[^\s#\"'<>]*)?(#[^\s=\"'<>]*=[^\s\"'<>]*)?")
-# each with words of which its matches hold one, in small letters: most texts hold none, and looking for them is cheap
-_SHAPES = [
-    (
-        ("authorization", "cookie", "x-"),
-        r"(?i)((?:authorization|cookie|\bx-[a-z-]{0,40}(?:token|key))(?:['\"]\s*,|['\"]?\s*[:=])\s*(?:b(?=['\"]))?['\"]?)[^'\"\r\n]+",
-    ),
-    (
-        ("token", "secret", "passw", "key", "signature", "credential"),
-        r"(?i)((?:token|secret|passw(?:or)?d|(?:api|access|secret|private)[_-]?key(?:[_-]?id)?|signature(?:provided)?|credential)"
-        r"['\"]?\s*[:=>]\s*(?:b(?=['\"]))?['\"]?)[^\s'\"&,;<>(){}\[\]]{6,}",
-    ),
-    (("bearer",), r"(?i)(\bbearer\s+)[\w.~+/=-]{6,}"),
-    (("basic",), r"(\b[Bb]asic\s+)(?=[A-Za-z0-9+/]*(?:[0-9=]|[a-z][A-Z]))[A-Za-z0-9+/=]{6,}"),
-    (("hf_",), r"()(?<![A-Za-z0-9])hf_[A-Za-z0-9]{16,}"),
-    (("akia", "asia"), r"()(?<![A-Za-z0-9])A[KS]IA[A-Z0-9]{12,}"),
-    (("gh", "glpat"), r"()(?<![A-Za-z0-9])(?:gh[pousr]_|github_pat_|glpat-)[\w-]{16,}"),
-    (("eyj",), r"()(?<![A-Za-z0-9])eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?"),
-]
-SHAPES = [(words, re.compile(pattern)) for words, pattern in _SHAPES]
 _filled: dict[str, str] = {}  # values that this process put into locators, with the name of their variable
 _hidden: set[str] = set()
 
@@ -95,7 +66,7 @@ def strike(text: str) -> str:
         if any(word in small for word in words):
             text = pattern.sub(rf"\1{STRUCK}", text)
     if "=" in text:
-        text = _QUERY.sub(_without_value, text)
+        text = QUERY.sub(_without_value, text)
     return text
 
 
@@ -117,7 +88,7 @@ def redact(text: str) -> str:
     text = strike(text)
     if "://" not in text:
         return text
-    return _URL.sub(_without_query, text)
+    return URL.sub(_without_query, text)
 
 
 def _without_query(found: re.Match[str]) -> str:
@@ -147,7 +118,8 @@ def _forms(values: frozenset[str]) -> tuple[str, ...]:
     lines = {line.strip() for value in whole if "\n" in value for line in value.splitlines() if len(line) >= 16}
     forms = set()
     for value in whole | lines:
-        forms |= {value, repr(value)[1:-1], quote(value, safe=""), quote(value), quote_plus(value)}
+        raw = value.encode("utf-8", "surrogatepass")  # the environment may hold what is no text
+        forms |= {value, repr(value)[1:-1], quote(raw, safe=""), quote(raw), quote_plus(raw)}
     return tuple(sorted((form for form in forms if len(form) >= SHORTEST), key=lambda form: (-len(form), form)))
 
 

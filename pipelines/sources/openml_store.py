@@ -57,8 +57,8 @@ def _folder_of(table: str, where: str) -> tuple[str, str, str]:
     try:
         parts = urlsplit(table)
         _, bucket, *folders, _ = parts.path.split("/")
-        if parts.scheme not in ("http", "https") or not parts.hostname or not bucket:
-            raise ValueError
+        if parts.scheme not in ("http", "https") or not parts.hostname or not bucket or "$" in parts.netloc:
+            raise ValueError  # `${NAME}` in a server's answer must not ask for our environment
     except ValueError:
         raise ValueError(f"{where} holds no images/ folder: OpenML names no place in its object store for it") from None
     return f"{parts.scheme}://{parts.netloc}/{quote(bucket)}/", bucket, "".join(f"{folder}/" for folder in folders)

@@ -4,7 +4,8 @@ import hashlib
 import re
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
-from pipelines.secrets import NAMED, SECRET_QUERY, STRUCK, strike, strike_known, unfill
+from pipelines.secret_shapes import SECRET_QUERY
+from pipelines.secrets import NAMED, STRUCK, strike, strike_known, unfill
 
 SCHEMES = ("file", "http", "https", "s3")
 

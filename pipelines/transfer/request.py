@@ -93,7 +93,8 @@ class Web:
         client = self._ready()
         # identity: sums are of the file, and a range of a compressed answer would be of something else
         whole = httpx.URL(url)
-        auth = httpx.BasicAuth(whole.username, whole.password) if whole.userinfo else self._auth
+        given = any(name.lower() == "authorization" for name in headers)  # a token of the caller's goes before ~/.netrc
+        auth = httpx.BasicAuth(whole.username, whole.password) if whole.userinfo else None if given else self._auth
         bare = whole.copy_with(userinfo=b"", fragment=None)
         request = client.build_request("GET", bare, headers={"Accept-Encoding": "identity", **headers}, timeout=self._timeout())
         response = client.send(request, stream=True, auth=auth)

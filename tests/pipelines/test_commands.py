@@ -165,15 +165,14 @@ class Flaky(BaseHTTPRequestHandler):
 @pytest.mark.usefixtures("prefect_server")
 @pytest.mark.parametrize(("refusals", "status"), [(2, 0), (99, 2)])
 def test_a_download_is_tried_again(project: Path, capsys: pytest.CaptureFixture[str], refusals: int, status: int) -> None:
-    from pipelines import flows
-
+    write_params(project, ROLES, transfer={"retries": 2})
     handler = type("Handler", (Flaky,), {"body": (project / "pebbles.zip").read_bytes(), "refusals": refusals})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         write_card(project, "pebbles", source={"kind": "archive", "locator": f"http://127.0.0.1:{server.server_port}/p.zip"})
         if status:
             assert "503" in refused(project, capsys, "download", "pebbles")
-            assert handler.asked == 1 + flows.RETRIES  # type: ignore[attr-defined]
+            assert handler.asked == 3  # type: ignore[attr-defined]
         else:
             assert say(project, "download", "pebbles") == 0
             assert handler.asked == 3  # type: ignore[attr-defined]
@@ -235,7 +234,7 @@ def test_unknown_domain_missing_card_and_wrong_parameter(project: Path, capsys: 
 def test_an_unknown_kind_of_source(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_card(project, "pebbles", source={"kind": "carrier_pigeon", "locator": "x"})
     line = refused(project, capsys, "download", "pebbles")
-    assert "pebbles.yaml: source.kind: expected one of generated, archive, parquet" in line
+    assert "pebbles.yaml: source.kind: expected one of generated, folder, archive, huggingface" in line
 
 
 def test_prune_removes_what_is_no_longer_listed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -92,6 +92,7 @@ CHARACTERS = st.characters(exclude_characters="*")
 
 @given(st.text(CHARACTERS), st.text(CHARACTERS, min_size=6, max_size=40), st.text(CHARACTERS))
 @example("://", "token=a@b", "?=&")
+@example("", "00000\udc80", "")
 def test_a_known_secret_never_stays(before: str, secret: str, after: str) -> None:
     secrets._hidden.clear()
     hide(secret)
