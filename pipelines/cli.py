@@ -7,20 +7,22 @@ from pathlib import Path
 
 from pipelines import server
 from pipelines.layout import Layout
+from pipelines.secrets import guard_logs, redact
 from pipelines.stages import record_stage
 
 
 def guarded(command: Callable[[], int]) -> int:
     """Run a command; ValueError and OSError become one line on stderr and status 2, an interrupt status 130."""
+    guard_logs()
     try:
         return command()
     except KeyboardInterrupt:
         print("\ninterrupted; the next run goes on from the last finished stage", file=sys.stderr)
         return 130
     except ValueError as error:
-        print(f"error: {_one_line(str(error))}", file=sys.stderr)
+        print(f"error: {redact(_one_line(str(error)))}", file=sys.stderr)
     except OSError as error:
-        print(f"error: {_one_line(_plain(error))}", file=sys.stderr)
+        print(f"error: {redact(_one_line(_plain(error)))}", file=sys.stderr)
     return 2
 
 

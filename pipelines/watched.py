@@ -23,6 +23,7 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from pipelines.layout import Layout
+from pipelines.secrets import no_secrets
 
 Result = TypeVar("Result")
 WORKERS = max(1, min(8, os.cpu_count() or 1))
@@ -34,7 +35,7 @@ def run_flow(stage: str, subject: str, function: Callable[[], Result]) -> Result
     name = f"{stage} {subject}".strip()
     runner = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=WORKERS))  # its own type is narrower
     flow: Flow[[], Result] = Flow(
-        function,
+        no_secrets()(function),  # Prefect keeps what a failed run says
         name=stage,
         flow_run_name=name,
         task_runner=runner,
@@ -47,7 +48,7 @@ def run_flow(stage: str, subject: str, function: Callable[[], Result]) -> Result
 
 def run_task(name: str, function: Callable[[], Result]) -> Result:
     """Run `function` as one task. Its exceptions pass through."""
-    task: Task[[], Result] = Task(function, name=name, cache_policy=NO_CACHE, persist_result=False)
+    task: Task[[], Result] = Task(no_secrets()(function), name=name, cache_policy=NO_CACHE, persist_result=False)
     return task()
 
 
@@ -61,7 +62,7 @@ class Batches:
     def __call__(self, name: str, function: Callable[..., Any], batches: Iterable[pl.DataFrame]) -> Iterator[Any]:
         """Results in order; at most AHEAD batches are in memory at a time."""
         task: Task[[pl.DataFrame], Any] = Task(
-            function, name=name, cache_policy=NO_CACHE, persist_result=False, cache_result_in_memory=False
+            no_secrets()(function), name=name, cache_policy=NO_CACHE, persist_result=False, cache_result_in_memory=False
         )
         progress = Progress(f"{name} {self._subject}", self._images)
         waiting: deque[tuple[Any, int]] = deque()

@@ -108,7 +108,7 @@ def archive_case(rng: Random, root: Path) -> bytes:
     else:
         data = tarred(members, rng)
         if rng.random() < 0.5:
-            data = _tar_lies(rng, data)
+            data = lying_tar(rng, data)
         elif rng.random() < 0.3:
             data = damaged(rng, data)
         data = packed(data, rng.choice(PACKINGS))
@@ -202,7 +202,7 @@ def tarred(members: Members, rng: Random, odd: bool = True) -> bytes:
     return out.getvalue()
 
 
-def _tar_lies(rng: Random, data: bytes) -> bytes:
+def lying_tar(rng: Random, data: bytes) -> bytes:
     """One or two header fields with another value, as a rule under a checksum that fits."""
     changed = bytearray(data)
     headers = [at for at in range(0, len(changed) - 511, 512) if changed[at + 257 : at + 262] == b"ustar"]
