@@ -62,7 +62,19 @@ class ObjectStore:
         backend = get_backend("s3")["123456789012"]["aws"]
         if bucket not in backend.buckets:
             backend.create_bucket(bucket, "us-east-1")
-        backend.put_object_acl(bucket, backend.put_object(bucket, key, data).name, get_canned_acl("public-read"))
+        self._put(bucket, key, data)
+
+    def _put(self, bucket: str, key: str, data: bytes) -> Any:
+        backend = get_backend("s3")["123456789012"]["aws"]
+        made = backend.put_object(bucket, key, data)
+        backend.put_object_acl(bucket, key, get_canned_acl("public-read"))
+        return made
+
+    def put_versions(self, bucket: str, key: str, versions: list[bytes]) -> str:
+        """Keep all of these under one key; returns the first one's id."""
+        get_backend("s3")["123456789012"]["aws"].put_bucket_versioning(bucket, "Enabled")
+        ids = [self._put(bucket, key, data).version_id for data in versions]
+        return str(ids[0])
 
     def gets(self) -> list[Asked]:
         return [asked for asked in self.asked if asked.method == "GET"]

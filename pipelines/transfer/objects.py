@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 import aiobotocore.session
 from s3fs import S3FileSystem
 
-from pipelines.secrets import guard_logs, hide
+from pipelines.secrets import fill, guard_logs, hide
 from pipelines.transfer import Pin, Place
 from pipelines.transfer.expected import Expected
 from pipelines.transfer.kept import Part, Said, hold
@@ -154,7 +154,7 @@ def _wait(reading: "Future[Result]", place: Place) -> Result:
 
 
 def _name(locator: str) -> Name:
-    bucket, _, key = locator[len("s3://") :].partition("/")
+    bucket, _, key = fill(locator)[len("s3://") :].partition("/")
     key, _, version = key.partition("?versionId=")
     return Name(bucket, key, version or None)
 

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.card_text import card_text
+from pipelines.add.card_text import card_text
 from pipelines.cards import Card, load_card
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_domains import picture, write_archive
 
-from pipelines.address import Address, address_of, locator_of, shards_locator
-from pipelines.guess import as_kind, guess_kind
-from pipelines.sources.webdataset_shards import expand, find
+from pipelines.add.address import Address, address_of, locator_of, shards_locator
+from pipelines.add.guess import as_kind, guess_kind
+from pipelines.sources.webdataset.shards import expand, find
 from pipelines.transfer import Place
 
 PNG = picture(1, 1)

@@ -16,7 +16,7 @@ import pytest
 from datasets import ClassLabel, Features, Image
 from hub_server import Hub, Reader, Repo
 
-from pipelines.sources.huggingface_files import Blob, bring
+from pipelines.sources.huggingface.files import Blob, bring
 from pipelines.transfer import Place, Rules
 
 TOKEN = "hf_NobodyMustSeeThisOne"

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.add.naming import TAKEN, domain_id, licence_of_source, spdx, stem, title_of
 from pipelines.cards import DOMAIN_ID
 from pipelines.licences import canonical
-from pipelines.naming import TAKEN, domain_id, licence_of_source, spdx, stem, title_of
 
 
 @pytest.mark.parametrize(

@@ -337,6 +337,23 @@ def test_killed_midway(store: ObjectStore, place: Place, target: Path) -> None:
     assert sum(sum(asked.sent) for asked in store.gets()) == len(DATA) - 7 * BLOCK
 
 
+def test_names(store: ObjectStore, place: Place, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEBBLES_FOLDER", "a b")
+    download("s3://stones/${PEBBLES_FOLDER}/p#1.zip", target, place)
+    assert target.read_bytes() == DATA
+    monkeypatch.delenv("PEBBLES_FOLDER")
+    with pytest.raises(ValueError, match="PEBBLES_FOLDER is not set"):
+        download("s3://stones/${PEBBLES_FOLDER}/p#1.zip", target, place)
+
+
+def test_versions(store: ObjectStore, place: Place, target: Path) -> None:
+    first = store.put_versions("stones", "p.zip", [DATA, OTHER])
+    download("s3://stones/p.zip", target, place)
+    assert target.read_bytes() == OTHER
+    download(f"s3://stones/p.zip?versionId={first}", target, place)
+    assert target.read_bytes() == DATA
+
+
 def test_through_fetch(store: ObjectStore, place: Place) -> None:
     path = fetch(LOCATOR, place, f"sha256:{sha256(DATA).hexdigest()}")
     assert path.read_bytes() == DATA

@@ -7,8 +7,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.add.params_file import list_domain, with_domain
 from pipelines.params import load_params
-from pipelines.params_file import list_domain, with_domain
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = st.sampled_from(["train", "held_out", "spare"])

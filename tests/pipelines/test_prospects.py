@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.add.prospects import prospects
 from pipelines.balance import balance
 from pipelines.params import Params
-from pipelines.prospects import prospects
 from pipelines.split import split
 
 PARAMS = Params.model_validate({"domains": {"a": "train", "b": "held_out"}})

@@ -23,7 +23,7 @@ from servers import Server
 from pipelines.cards import Label, Source
 from pipelines.sources import Fault, RawRecord
 from pipelines.sources.urls import check, look, records
-from pipelines.sources.urls_table import LINE, Table
+from pipelines.sources.urls.table import LINE, Table
 from pipelines.transfer import Place, Rules, TransferError
 
 FAST = Rules(connections=3, retries=1, read_timeout=5.0)

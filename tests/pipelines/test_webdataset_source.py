@@ -23,8 +23,8 @@ from pipelines.shards import Sample, ShardWriter
 from pipelines.sources import Fault, RawRecord, archive
 from pipelines.sources.members import Bounds
 from pipelines.sources.webdataset import check, look, records
-from pipelines.sources.webdataset_samples import Split, summarise
-from pipelines.sources.webdataset_shards import expand
+from pipelines.sources.webdataset.samples import Split, summarise
+from pipelines.sources.webdataset.shards import expand
 from pipelines.transfer import Place
 
 

@@ -22,18 +22,18 @@ from typing import Any, get_args
 
 import yaml
 
-from pipelines.add_card import make_card
-from pipelines.add_plan import Plan, settle
-from pipelines.add_words import Fetching, found, in_flags, say
-from pipelines.card_text import card_text
+from pipelines.add.card import make_card
+from pipelines.add.card_text import card_text
+from pipelines.add.guess import ADDABLE, Guess, as_kind, guess_kind
+from pipelines.add.params_file import list_domain
+from pipelines.add.plan import Plan, settle
+from pipelines.add.prospects import prospects
+from pipelines.add.words import Fetching, found, in_flags, say
 from pipelines.cards import Card, Label
 from pipelines.files import write_text
-from pipelines.guess import ADDABLE, Guess, as_kind, guess_kind
 from pipelines.layout import Layout
 from pipelines.licences import UNKNOWN
 from pipelines.params import Params, Role, load_params
-from pipelines.params_file import list_domain
-from pipelines.prospects import prospects
 from pipelines.settings import validate
 from pipelines.sources import Look, kind_of
 from pipelines.transfer import Place

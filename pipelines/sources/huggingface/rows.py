@@ -1,7 +1,7 @@
 """The rows of a Hugging Face data set, one after another, whatever its format.
 
 Parquet and Arrow files are read in small batches by Arrow itself (package `datasets` would hold a row group several times
-over); the other formats by `huggingface_streams.py`.
+over); the other formats by `streams.py`.
 """
 
 from collections import Counter
@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.sources.huggingface_columns import Columns
-from pipelines.sources.huggingface_library import damage, library
-from pipelines.sources.huggingface_plan import REMOTE, File, Plan
-from pipelines.sources.huggingface_streams import examples, folder_examples, open_below, streamed_features
+from pipelines.sources.huggingface.columns import Columns
+from pipelines.sources.huggingface.library import damage, library
+from pipelines.sources.huggingface.plan import REMOTE, File, Plan
+from pipelines.sources.huggingface.streams import examples, folder_examples, open_below, streamed_features
 from pipelines.transfer import Place
 
 BATCH = 32  # rows in memory at a time, fewer where these are

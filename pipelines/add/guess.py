@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from pipelines.address import Address, shards_locator
+from pipelines.add.address import Address, shards_locator
 from pipelines.secrets import redact
 from pipelines.sources import KINDS
 from pipelines.sources.members import is_picture, one_line

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from pipelines.cards import Source
 from pipelines.sources.members import Refused
 from pipelines.sources.usual_names import LABELS, usual
-from pipelines.sources.webdataset_samples import Split, is_picture_suffix, members, read, summarise
+from pipelines.sources.webdataset.samples import Split, is_picture_suffix, members, read, summarise
 
 FOLDERS = "/"  # stands for the layout `folders`; no suffix holds one
 HEAD = 1000  # members that a guess looks at

@@ -14,8 +14,8 @@ from pathlib import Path
 from pipelines.cards import Source
 from pipelines.sources import Fault, Look, RawRecord
 from pipelines.sources.members import Bounds
-from pipelines.sources.urls_rows import Wanted, columns_of, wanted
-from pipelines.sources.urls_table import Table
+from pipelines.sources.urls.rows import Wanted, columns_of, wanted
+from pipelines.sources.urls.table import Table
 from pipelines.transfer import Place
 from pipelines.transfer.fetch import fetch
 from pipelines.transfer.items import Fetched, Item, fetch_items

@@ -5,13 +5,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from pipelines.address import Address, address_of
+from pipelines.add.address import Address, address_of
+from pipelines.add.naming import TAKEN, domain_id, licence_of_source, spdx, stem
+from pipelines.add.params_file import read_text, with_domain
 from pipelines.cards import DOMAIN_ID, load_card
 from pipelines.layout import Layout
 from pipelines.licences import UNKNOWN
-from pipelines.naming import TAKEN, domain_id, licence_of_source, spdx, stem
 from pipelines.params import Params, Role
-from pipelines.params_file import read_text, with_domain
 from pipelines.transfer.locators import is_remote, shown
 
 # flags whose words go into the card

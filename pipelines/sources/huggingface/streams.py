@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipelines.sources.huggingface_columns import Columns
-from pipelines.sources.huggingface_library import library
-from pipelines.sources.huggingface_plan import METADATA, REMOTE, File, Plan
+from pipelines.sources.huggingface.columns import Columns
+from pipelines.sources.huggingface.library import library
+from pipelines.sources.huggingface.plan import METADATA, REMOTE, File, Plan
 from pipelines.sources.members import Bounds
 from pipelines.transfer import Place
 

@@ -15,9 +15,9 @@ from typing import NamedTuple
 from pipelines.cards import Source
 from pipelines.sources import Fault, Look, RawRecord
 from pipelines.sources.members import clean_text
-from pipelines.sources.webdataset_labels import FOLDERS, KEYS, Reading, reading_of
-from pipelines.sources.webdataset_samples import Summary, read, samples, summarise
-from pipelines.sources.webdataset_shards import check_shards, find, shard_names
+from pipelines.sources.webdataset.labels import FOLDERS, KEYS, Reading, reading_of
+from pipelines.sources.webdataset.samples import Summary, read, samples, summarise
+from pipelines.sources.webdataset.shards import check_shards, find, shard_names
 from pipelines.transfer import Place
 from pipelines.transfer.fetch import fetch, fetch_all
 from pipelines.transfer.locators import shown

@@ -91,8 +91,8 @@ def bring(number: int, server: str, place: Place) -> Brought:
 def _ask(number: int, server: str, place: Place) -> Note:
     if place.rules.offline:
         raise ValueError(f"OpenML data set {number} is not here whole, and offline nothing is fetched; run once without it")
-    from pipelines.sources.openml_api import describe  # here: the packages behind these take seconds to import
-    from pipelines.sources.openml_store import list_files
+    from pipelines.sources.openml.api import describe  # here: the packages behind these take seconds to import
+    from pipelines.sources.openml.store import list_files
 
     name = f"OpenML data set {number} at {shown(server)}"
     try:

@@ -10,9 +10,9 @@ from urllib.parse import quote, urlsplit
 from pipelines.cards import Source
 from pipelines.secrets import NAMED
 from pipelines.sources.members import is_picture, parts
-from pipelines.sources.urls_table import Table
+from pipelines.sources.urls.table import Table
 from pipelines.sources.usual_names import ADDRESSES, LABELS, usual
-from pipelines.sources.webdataset_labels import text_of
+from pipelines.sources.webdataset.labels import text_of
 from pipelines.transfer.locators import scheme_of
 
 HEAD = 1000  # rows that a guess looks at

@@ -1,6 +1,6 @@
 """What to read of a Hugging Face data set and how: its files by split, and the module of package `datasets` that fits them.
 
-Here: plans for what lies on this machine. `huggingface_repo.py` makes those for the hub.
+Here: plans for what lies on this machine. `repo.py` makes those for the hub.
 """
 
 import json

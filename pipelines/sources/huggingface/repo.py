@@ -12,11 +12,11 @@ from urllib.parse import quote
 from pipelines.cards import Source
 from pipelines.files import read_json, write_json
 from pipelines.sources import Look
-from pipelines.sources.huggingface_ask import COMMIT, ask, ask_commit
-from pipelines.sources.huggingface_columns import choose
-from pipelines.sources.huggingface_files import Blob, bring
-from pipelines.sources.huggingface_plan import REMOTE, SUFFIXES, File, Plan, pick_splits
-from pipelines.sources.huggingface_rows import features_of
+from pipelines.sources.huggingface.ask import COMMIT, ask, ask_commit
+from pipelines.sources.huggingface.columns import choose
+from pipelines.sources.huggingface.files import Blob, bring
+from pipelines.sources.huggingface.plan import REMOTE, SUFFIXES, File, Plan, pick_splits
+from pipelines.sources.huggingface.rows import features_of
 from pipelines.transfer import Pin, Place
 from pipelines.transfer.retry import persist
 

@@ -11,8 +11,8 @@ import urllib3
 from requests.utils import get_environ_proxies, select_proxy
 
 from pipelines.secrets import clean
-from pipelines.sources.openml_files import Remote
-from pipelines.sources.openml_package import AGAIN, patience
+from pipelines.sources.openml.files import Remote
+from pipelines.sources.openml.package import AGAIN, patience
 from pipelines.transfer import Place, TransferError
 from pipelines.transfer.locators import shown
 from pipelines.transfer.retry import check_deadline

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from filelock import FileLock
 
-from pipelines.sources.huggingface_library import hub_utils
+from pipelines.sources.huggingface.library import hub_utils
 from pipelines.transfer import Place, TransferError
 from pipelines.transfer.request import Denied, Web
 from pipelines.transfer.retry import Unready, persist

@@ -11,10 +11,10 @@ from collections.abc import Generator
 
 from pipelines.cards import Source
 from pipelines.sources import Fault, Look, RawRecord
-from pipelines.sources.huggingface_columns import choose, label_text
-from pipelines.sources.huggingface_plan import FORMATS, Plan, local_plan
-from pipelines.sources.huggingface_repo import hub_look, hub_plan, repo_id
-from pipelines.sources.huggingface_rows import features_of, labels, paths_are_names, picture_bytes, rows
+from pipelines.sources.huggingface.columns import choose, label_text
+from pipelines.sources.huggingface.plan import FORMATS, Plan, local_plan
+from pipelines.sources.huggingface.repo import hub_look, hub_plan, repo_id
+from pipelines.sources.huggingface.rows import features_of, labels, paths_are_names, picture_bytes, rows
 from pipelines.sources.members import Bounds
 from pipelines.transfer import Place
 from pipelines.transfer.fetch import fetch_all

@@ -7,9 +7,9 @@ from xml.etree import ElementTree
 import requests
 
 from pipelines.secrets import clean
-from pipelines.sources.openml_address import API_KEY
-from pipelines.sources.openml_files import Described
-from pipelines.sources.openml_package import contained
+from pipelines.sources.openml.address import API_KEY
+from pipelines.sources.openml.files import Described
+from pipelines.sources.openml.package import contained
 from pipelines.transfer import Place, TransferError
 from pipelines.transfer.locators import shown
 

@@ -3,11 +3,11 @@
 import argparse
 from typing import Any
 
-from pipelines.add_plan import Plan, licence_of_user
-from pipelines.add_words import ask, say, sentence
+from pipelines.add.naming import licence_of_source, title_of
+from pipelines.add.plan import Plan, licence_of_user
+from pipelines.add.words import ask, say, sentence
 from pipelines.cards import Card
 from pipelines.licences import UNKNOWN
-from pipelines.naming import licence_of_source, title_of
 from pipelines.settings import validate
 from pipelines.sources import Look
 

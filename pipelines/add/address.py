@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from pipelines.sources.webdataset_shards import GROUP, SPAN, expand
+from pipelines.sources.webdataset.shards import GROUP, SPAN, expand
 from pipelines.transfer.locators import check_locator, scheme_of, shown
 
 HUB_ID = r"(?P<id>[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)?)"

@@ -13,8 +13,8 @@ from pipelines.cards import Source
 from pipelines.sources import Look, RawRecord
 from pipelines.sources.archive import check_label, open_archive
 from pipelines.sources.members import Bounds, Chosen, Files, check_size, is_picture, safe_name
-from pipelines.sources.openml_address import OFFICIAL, server_of
-from pipelines.sources.openml_files import Brought, bring
+from pipelines.sources.openml.address import OFFICIAL, server_of
+from pipelines.sources.openml.files import Brought, bring
 from pipelines.sources.reading import look_into, read_records
 from pipelines.transfer import Place
 

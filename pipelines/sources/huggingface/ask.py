@@ -10,8 +10,8 @@ from threading import Lock
 from typing import Any
 
 from pipelines.secrets import clean, redact
-from pipelines.sources.huggingface_library import hub_errors, library
-from pipelines.sources.huggingface_plan import REMOTE
+from pipelines.sources.huggingface.library import hub_errors, library
+from pipelines.sources.huggingface.plan import REMOTE
 from pipelines.transfer import Place
 
 COMMIT = re.compile(r"[0-9a-f]{40}")

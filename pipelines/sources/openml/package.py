@@ -19,7 +19,7 @@ from typing import Any
 import requests
 
 from pipelines.secrets import guard_logs
-from pipelines.sources.openml_address import key_for
+from pipelines.sources.openml.address import key_for
 from pipelines.transfer import Place
 from pipelines.transfer.retry import Unready, check_deadline, seconds_left
 
