@@ -12,6 +12,7 @@ from pipelines.embed import embed
 from pipelines.encoders import fit
 from pipelines.files import atomic_folder, read_json
 from pipelines.layout import Layout
+from pipelines.meter import Meter
 from pipelines.params import Params
 from pipelines.pictures import cluster_sheet, contact_sheet
 from pipelines.pins import enforce, load_lock, make_lock, save_lock
@@ -33,7 +34,8 @@ def download_flow(domain: str, params: Params, layout: Layout, *, offline: bool 
     lock = None if made_here or update else load_lock(layout.lock(domain), card.source)
 
     def fetch() -> RawSummary:
-        with watched.Meter(f"download {domain}") as meter, atomic_folder(layout.raw(domain)) as target:
+        show = watched.ProgressArtifact(f"download {domain}")
+        with Meter(f"download {domain}", show) as meter, atomic_folder(layout.raw(domain)) as target:
             place = Place(
                 layout.root / params.sources_folder,
                 layout.downloads(domain),

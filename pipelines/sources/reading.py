@@ -2,8 +2,8 @@
 
 from collections.abc import Generator
 
-from pipelines.seen import Seen
 from pipelines.cards import Label, Source
+from pipelines.seen import Seen
 from pipelines.sources import Fault, Look, RawRecord
 from pipelines.sources.layouts import Folders, Plan, plan
 from pipelines.sources.members import Files, Refused, is_packed, is_picture

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.seen import Seen
 from pipelines.files import atomic_folder
 from pipelines.raw import RawSummary, Sizes, count_raw, read_raw, write_raw
+from pipelines.seen import Seen
 from pipelines.sources import Fault, Planted, RawRecord
 from pipelines.transfer.locators import shown
 
