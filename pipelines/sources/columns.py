@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from pipelines.cards import Label
-from pipelines.sources.members import Refused, parts, picture_parts
+from pipelines.sources.members import Refused, listed, parts, picture_parts, plain
 from pipelines.sources.survey import Survey
 from pipelines.sources.tables import Table
 from pipelines.sources.usual_names import ADDRESSES, LABELS, usual
@@ -27,7 +27,7 @@ class Naming(NamedTuple):
 
     def words(self) -> str:
         """In words for the user."""
-        what = "file name" if self.base is None else f"path from {'/'.join(self.base) or 'the top'} on"
+        what = "file name" if self.base is None else f"path from {plain('/'.join(self.base)) or 'the top'} on"
         return what if self.suffix else f"{what}, without suffix"
 
 
@@ -59,10 +59,10 @@ def find_columns(table: Table, survey: Survey, label: Label) -> Columns | None:
 
     Raises Refused if a column of the card is not there or the label column cannot be told.
     """
-    where = f"{survey.files.path}: {table.name}"
+    where = f"{survey.files.path}: {plain(table.name)}"
     for field, given in (("image_column", label.image_column), ("column", label.column)):
         if given is not None and given not in table.columns:
-            raise Refused(f"{where}: source.label.{field}: no column {given!r}; columns: {', '.join(table.columns) or 'none'}")
+            raise Refused(f"{where}: source.label.{field}: no column {given!r}; columns: {listed(table.columns)}")
     head = table.head()
     candidates = [label.image_column] if label.image_column else [name for name in table.columns if name != label.column]
     places = [table.columns.index(name) for name in candidates]
@@ -74,9 +74,9 @@ def find_columns(table: Table, survey: Survey, label: Label) -> Columns | None:
     place, naming, hits = found
     image = table.columns[place]
     distinct = len({said_in(row[place]) for row in head if row[place]})
-    said = [] if label.image_column else [f"column {image!r} of {table.name} names the pictures ({naming.words()})"]
+    said = [] if label.image_column else [f"column {image!r} of {plain(table.name)} names the pictures ({naming.words()})"]
     column, why = (label.column, "") if label.column else _label_column(table, head, image, where)
-    said += [f"column {column!r} of {table.name} holds the class ({why})"] if why else []
+    said += [f"column {column!r} of {plain(table.name)} holds the class ({why})"] if why else []
     return Columns(image, column, naming, hits / max(distinct, 1), said)
 
 
@@ -127,4 +127,4 @@ def _label_column(table: Table, head: list[tuple[str, ...]], image: str, where: 
             repeating.append(name)
     if len(repeating) == 1:
         return repeating[0], "the only other one whose values repeat"
-    raise Refused(f"{where}: cannot tell the label column; name it in source.label.column; columns: {', '.join(others)}")
+    raise Refused(f"{where}: cannot tell the label column; name it in source.label.column; columns: {listed(others)}")

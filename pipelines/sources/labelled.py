@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Callable, Iterator
 
 from pipelines.sources.columns import Naming, said_in
-from pipelines.sources.members import Refused, is_picture, parts, picture_parts
+from pipelines.sources.members import Refused, is_picture, parts, picture_parts, plain
 from pipelines.sources.survey import Survey
 from pipelines.sources.tables import Table
 from pipelines.sources.texts import Index
@@ -72,7 +72,7 @@ class Labelled:
             if self._owners[key] and not self._is_owner(key, name):
                 other = self._survey.names[self._owners[key] - 1]
                 raise Refused(
-                    f"{self._survey.files.path}: {self._table.name}: {self._keys[key]!r} may be {other!r} or {name!r}; "
+                    f"{self._survey.files.path}: {plain(self._table.name)}: {self._keys[key]!r} may be {other!r} or {name!r}; "
                     f"write whole paths into the table"
                 )
             self._owners[key] = self._owners[key] or place

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from pipelines.cards import Label
 from pipelines.sources.columns import Columns, best_naming, find_columns, namings
 from pipelines.sources.labelled import Labelled
-from pipelines.sources.members import Refused, is_table, parts, picture_parts
+from pipelines.sources.members import Refused, is_table, listed, parts, picture_parts, plain
 from pipelines.sources.survey import Survey
 from pipelines.sources.tables import Table, may_be_table
 
@@ -104,7 +104,7 @@ def _by_table(survey: Survey, label: Label) -> Reading:
         exact = [name for name in names if parts(name) == wanted]
         names = exact or [name for name in names if parts(name)[-len(wanted) :] == wanted]
         if len(names) != 1:
-            held = ", ".join(sorted(name for name in survey.tables if may_be_table(name))[:5]) or "none"
+            held = listed(sorted(name for name in survey.tables if may_be_table(name)))
             more = f" ({survey.left_out} too large or too many)" if survey.left_out else ""
             raise Refused(f"{path}: source.label.table: expected one table {label.table!r}; tables: {held}{more}")
     fitting = _fitting(survey, label, names, must_fit=len(names) == 1)
@@ -131,11 +131,11 @@ def _fitting(survey: Survey, label: Label, names: list[str], must_fit: bool) -> 
 
 def _read_by(survey: Survey, label: Label, fitting: list[tuple[Table, Columns]]) -> Reading:
     if len(fitting) > 1:
-        names = ", ".join(table.name for table, _ in fitting[:5])
+        names = listed(table.name for table, _ in fitting)
         raise Refused(f"{survey.files.path}: several tables name pictures ({names}); name one in source.label.table")
     table, columns = fitting[0]
     labelled = Labelled(table, columns.image, columns.label, columns.naming, survey)
-    said = [] if label.table else [f"{table.name} is the label table"]
+    said = [] if label.table else [f"{plain(table.name)} is the label table"]
     filled = Label(layout="table", table=table.name, image_column=columns.image, column=columns.label)
     return Reading(labelled, filled, said + columns.said, {})
 
@@ -152,13 +152,14 @@ def _meta_album(survey: Survey, label: Label) -> Reading | None:
     column = _column(table, label.column, info.get("category_column_name"), CLASS_COLUMN)
     if not {image, column} <= set(table.columns):
         if label.layout == "meta_album":
-            held = ", ".join(table.columns) or "none"
-            raise Refused(f"{path}: {name}: expected columns {image} and {column}, found {held}")
+            wanted = f"{plain(image)} and {plain(column)}"
+            raise Refused(f"{path}: {plain(name)}: expected columns {wanted}, found {listed(table.columns)}")
         return None
     naming = best_naming(table, image, namings(table.folder, strict=True), survey)
     labelled = Labelled(table, image, column, naming, survey, is_table)
     filled = Label(layout="meta_album", table=label.table, image_column=image, column=column)
-    said = [] if label.layout else [f"{name} is as Meta-Album writes it: {image} names the picture, {column} is its class"]
+    told = f"{plain(name)} is as Meta-Album writes it: {plain(image)} names the picture, {plain(column)} is its class"
+    said = [] if label.layout else [told]
     return Reading(labelled, filled, said, info)
 
 
@@ -169,7 +170,7 @@ def _labels_csv(survey: Survey, label: Label) -> str | None:
     nearest = min((len(parts(name)) for name in found), default=0)
     found = sorted(name for name in found if len(parts(name)) == nearest)
     if len(found) > 1 and len({tuple(parts(name)) for name in found}) > 1:
-        names = ", ".join(found[:5])
+        names = listed(found)
         raise Refused(f"{survey.files.path}: holds several sets ({names}); name one's labels.csv in source.label.table")
     return found[0] if found else None
 
@@ -182,7 +183,7 @@ def _info(survey: Survey, table: Table) -> dict[str, Any]:
     try:
         info = json.loads(survey.tables[beside].decode("utf-8-sig"))
     except (ValueError, RecursionError):
-        raise Refused(f"{survey.files.path}: {beside} is not valid JSON") from None
+        raise Refused(f"{survey.files.path}: {plain(beside)} is not valid JSON") from None
     return info if isinstance(info, dict) else {}
 
 

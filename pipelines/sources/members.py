@@ -7,9 +7,10 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -20,6 +21,7 @@ PICTURE = re.compile(
 )
 PACKED = re.compile(r".+\.(?:zip|tar|tgz|tbz2?|txz|tzst|gz|bz2|xz|zst|7z|rar)", re.IGNORECASE | re.DOTALL)
 SUSPECT = re.compile(r"[\\\0]|\.\.|\A/|\A[A-Za-z]:")  # a name without any of these stays in its folder
+LONGEST_SAID, MOST_SAID = 300, 12  # characters of a name and names of a list in a message
 TABLES = ("labels.csv", "info.json")  # what the Meta-Album layout says about its pictures
 
 DAMAGE = (
@@ -109,6 +111,19 @@ def safe_name(name: str, path: Path) -> str:
 def clean_text(name: str) -> str:
     """The name with U+FFFD for what is no text."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def plain(text: str) -> str:
+    """The text as a message may hold it: what is not to be printed is escaped, and what is long is cut."""
+    text = text if len(text) <= LONGEST_SAID else f"{text[:LONGEST_SAID]}..."
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
+def listed(names: Iterable[str]) -> str:
+    """The first names, as a message may hold them."""
+    few = list(islice(names, MOST_SAID + 1))
+    more = ", ..." if len(few) > MOST_SAID else ""
+    return ", ".join(map(plain, few[:MOST_SAID])) + more or "none"
 
 
 def parts(name: str) -> list[str]:

@@ -69,7 +69,7 @@ def look_into(files: Files, source: Source) -> Look:
 
 
 def _text(value: object) -> str | None:
-    return " ".join(value.split()) or None if isinstance(value, str) else None
+    return "".join(filter(str.isprintable, " ".join(value.split()))) or None if isinstance(value, str) else None
 
 
 class Tally:

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pipelines.sources.members import Refused, is_hidden, is_picture, parts
+from pipelines.sources.members import Refused, is_hidden, is_picture, parts, plain
 
 SUFFIX = re.compile(r".+\.(?:csv|tsv|jsonl|ndjson)", re.IGNORECASE | re.DOTALL)
 HEAD_ROWS = 2000  # what columns are guessed from
@@ -30,7 +30,7 @@ class Table:
         self.name = name
         self.folder = tuple(parts(name)[:-1])
         self._content = content
-        self._where = f"{path}: {name}"
+        self._where = f"{path}: {plain(name)}"
         with self._readable():
             self.columns = self._keys() if self._is_json else [cell.strip() for cell in next(self._csv(), [])]
         if len(self.columns) > MOST_COLUMNS:

@@ -193,6 +193,17 @@ def test_tables_larger_than_the_limit_are_left_out(tmp_path: Path) -> None:
         list(records(source, place, Bounds(table_bytes=30)))
 
 
+def test_control_characters_in_a_table_are_escaped(tmp_path: Path) -> None:
+    for n, (name, table) in enumerate(
+        (("labels.csv", b"a\x00b,\xef\xbb\xbf\n1,2\n"), ("l\x1b\nx.csv", b"file,a\tb,\x07\n1.jpg,x,y\n"))
+    ):
+        path = pack(tmp_path / f"x{n}.zip", [*PICTURES, (name, table)])
+        for label in (Label(layout="meta_album"), Label(layout="table", column="c"), TABLE):
+            with pytest.raises(ValueError, match=r"x\d\.zip") as caught:
+                read(path, label)
+            assert str(caught.value).isprintable()
+
+
 def test_half_a_character_in_json(tmp_path: Path) -> None:
     table = b'{"file": "1.jpg", "label": "a\\ud800"}\n'
     found = read(pack(tmp_path / "x.zip", [*PICTURES, ("t.jsonl", table)]), TABLE)[0]
