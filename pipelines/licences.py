@@ -15,10 +15,10 @@ def canonical(licence: str) -> str:
         return UNKNOWN
     try:
         return str(canonicalize_license_expression(text))
-    except InvalidLicenseExpression:
+    except (InvalidLicenseExpression, RecursionError, MemoryError):  # the latter two of nested brackets
         raise ValueError(
             f"expected an SPDX expression (spdx.org/licenses; LicenseRef-NAME for one without an id) or {UNKNOWN!r}, "
-            f"found {licence!r}"
+            f"found {licence[:100]!r}"
         ) from None
 
 

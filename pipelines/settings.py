@@ -8,6 +8,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
+MOST_VALUES = 100_000  # in one YAML file
+DEEPEST = 20
+
 
 class Settings(BaseModel):
     """A frozen model that refuses unknown fields and converts nothing silently."""
@@ -30,9 +33,29 @@ def read_yaml(path: Path) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         line = f" at line {mark.line + 1}" if mark else ""
         raise ValueError(f"{path}: not valid YAML{line}: {getattr(error, 'problem', None) or 'cannot be parsed'}") from None
+    except RecursionError:
+        raise ValueError(f"{path}: nested too deeply; expected at most {DEEPEST} levels") from None
+    except ValueError as error:  # a number or date that cannot be
+        raise ValueError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(value, dict):
         raise ValueError(f"{path}: expected a mapping of fields, found {type(value).__name__}")
+    _check_size(value, path)
     return value
+
+
+def _check_size(value: Any, path: Path) -> None:
+    """Refuse what aliases make out of a few lines: a value within itself, or billions of them."""
+    ahead: list[tuple[Any, int]] = [(value, 1)]
+    seen = 0
+    while ahead:
+        inner, depth = ahead.pop()
+        seen += 1
+        if seen > MOST_VALUES or depth > DEEPEST:
+            raise ValueError(f"{path}: expected at most {MOST_VALUES} values, {DEEPEST} levels deep")
+        if isinstance(inner, dict):
+            ahead += [(part, depth + 1) for pair in inner.items() for part in pair]
+        elif isinstance(inner, list | tuple | set):
+            ahead += [(part, depth + 1) for part in inner]
 
 
 def validate(model: type[Model], values: dict[str, Any], where: str) -> Model:
@@ -47,6 +70,7 @@ def _explain(model: type[BaseModel], error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     location = [part for part in first["loc"] if part != "[key]"]
     name = ".".join(str(part) for part in location) or "value"
+    name = name if name.isprintable() and len(name) <= 200 else ascii(name)[:200]
     if first["type"] == "extra_forbidden":
         parent = _model_at(model, location[:-1])
         known = ", ".join(parent.model_fields) if parent else "see the README"
