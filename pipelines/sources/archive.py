@@ -13,7 +13,6 @@ from contextlib import closing
 from pathlib import Path
 
 from pipelines.cards import Label, Source
-from pipelines.files import sha256_file
 from pipelines.sources import Look, RawRecord
 from pipelines.sources.members import Bounds, Files, Refused, one_line
 from pipelines.sources.reading import look_into, read_records
@@ -22,8 +21,8 @@ from pipelines.sources.unpacking import open_packed, packing_of
 from pipelines.sources.zip_directory import END
 from pipelines.sources.zips import ZipFiles
 from pipelines.transfer import Place
-from pipelines.transfer.fetch import fetch
-from pipelines.transfer.locators import check_locator, shown
+from pipelines.transfer.fetch import fetch, fetch_behind
+from pipelines.transfer.locators import check_locator
 
 WANTED = "expected a zip or a tar (plain, or packed by gzip, bzip2, xz or zstd)"
 OTHERS = {
@@ -57,11 +56,13 @@ def records(source: Source, place: Place, bounds: Bounds | None = None) -> Gener
     Raises ValueError (one line: archive, member, what to do) if the archive is damaged, unsafe, a bomb or without pictures: a
     zip's directory is checked before the first record, a tar as it is read; TransferError as `transfer.fetch`.
     """
-    path = fetch(source.locator, place, source.checksum)
-    passed_over = yield from read_records(open_archive(path, bounds or Bounds()), source.label)
-    pin = place.came.get(shown(source.locator))
-    checksum = source.checksum or f"sha256:{pin.sha256 if pin else sha256_file(path)}"
-    return {"checksum": checksum, "passed_over": passed_over}
+    path, settle = fetch_behind(source.locator, place, source.checksum)
+    try:
+        passed_over = yield from read_records(open_archive(path, bounds or Bounds()), source.label)
+    except ValueError:
+        settle()  # that it is another file than the lock or the card says goes before what is wrong inside
+        raise
+    return {"checksum": f"sha256:{settle().sha256}", "passed_over": passed_over}
 
 
 def look(source: Source, place: Place) -> Look:

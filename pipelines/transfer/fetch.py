@@ -3,7 +3,7 @@
 What came is kept under `place.downloads` and used again: a killed or failed run goes on where it ended.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -28,6 +28,21 @@ def fetch(locator: str, place: Place, checksum: str | None = None) -> Path:
     """
     with Web(place) as web:
         return _fetch(web, locator, place, checksum)
+
+
+def fetch_behind(locator: str, place: Place, checksum: str | None = None) -> tuple[Path, Callable[[], Pin]]:
+    """As `fetch`, but a local file is hashed while the caller reads it: its path at once, and a function to end with.
+
+    That function waits for the sum, raises what `fetch` would have raised of it, and notes the file in `place.came`.
+    """
+    if is_remote(locator):
+        path = fetch(locator, place, checksum)
+        return path, lambda: place.came[shown(locator)]
+    path, expected = _here(locator, place, checksum)
+    pool = ThreadPoolExecutor(1)
+    sha256 = pool.submit(sha256_file, path)
+    pool.shutdown(wait=False)
+    return path, lambda: _note(path, sha256.result(), expected, place)
 
 
 def fetch_all(locators: Sequence[str], place: Place) -> list[Path]:
@@ -75,18 +90,31 @@ def local_path(locator: str, folder: Path) -> Path:
 
 
 def _fetch(web: Web, locator: str, place: Place, checksum: str | None) -> Path:
+    if not is_remote(locator):
+        path, expected = _here(locator, place, checksum)
+        _note(path, sha256_file(path), expected, place)
+        return path
     check_locator(locator)
     expected = Expected.of(locator, place, checksum)
-    if not is_remote(locator):
-        path = local_path(locator, place.folder)
-        expected.check_size(path.stat().st_size)  # a glance, before all of it is read
-        pin = Pin(path.stat().st_size, sha256_file(path))
-    else:
-        kept = _remote(web, locator, place, expected)
-        path, pin = kept.path, kept.pin
+    kept = _remote(web, locator, place, expected)
+    expected.check(kept.pin)
+    place.came[expected.name] = kept.pin
+    return kept.path
+
+
+def _here(locator: str, place: Place, checksum: str | None) -> tuple[Path, Expected]:
+    check_locator(locator)
+    expected = Expected.of(locator, place, checksum)
+    path = local_path(locator, place.folder)
+    expected.check_size(path.stat().st_size)  # a glance, before all of it is read
+    return path, expected
+
+
+def _note(path: Path, sha256: str, expected: Expected, place: Place) -> Pin:
+    pin = Pin(path.stat().st_size, sha256)
     expected.check(pin)
     place.came[expected.name] = pin
-    return path
+    return pin
 
 
 def _remote(web: Web, locator: str, place: Place, expected: Expected) -> Kept:
