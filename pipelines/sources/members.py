@@ -168,6 +168,8 @@ def check_size(name: str, size: int, path: Path, bounds: Bounds) -> None:
     """Raise Refused if a member that we would read says that it is too large."""
     if 0 <= size <= bounds.picture_bytes:
         return
+    if not 0 <= size < 1 << 63:
+        raise Refused(f"{path}: member {name!r} says that it has {size} bytes; refusing the archive")
     limit = bounds.table_bytes if is_table(name) else bounds.picture_bytes
     if (is_picture(name) or is_table(name)) and not 0 <= size <= limit:
         raise Refused(f"{path}: member {name!r} unpacks to {size} bytes, more than the limit of {limit}; refusing the archive")

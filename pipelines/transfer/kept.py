@@ -85,6 +85,7 @@ class Part:
         self.path = path
         self._handle = handle
         self.size = os.fstat(handle.fileno()).st_size
+        handle.seek(self.size)
         self.best = self.size  # the most it ever held
         self._hash = hashlib.sha256()
         self._hashed = 0

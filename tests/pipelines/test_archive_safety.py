@@ -72,6 +72,14 @@ def test_whole(tmp_path: Path, kind: str) -> None:
     assert sorted(read(tmp_path, WHOLE[kind])) == CONTENT
 
 
+@pytest.mark.parametrize("name", ["c0/notes.txt", "c0/0.png"])
+@pytest.mark.parametrize("size", [1 << 63, 1 << 64, 1 << 80])
+def test_a_tar_member_of_impossible_size(tmp_path: Path, name: str, size: int) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = size
+    refused(tmp_path, info.tobuf(tarfile.GNU_FORMAT) + WHOLE["tar"], "refusing the archive|damaged")
+
+
 UNSAFE = ["/etc/x.png", "../x.png", "a/../../x.png", "C:\\x\\y.png", "c:x.png", "a\\..\\x.png", "\\\\server\\x.png"]
 
 

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,7 @@ def test_a_deep_folder(tmp_path: Path) -> None:
     os.close(os.open("e.png", os.O_CREAT | os.O_WRONLY, dir_fd=here))
     os.close(here)
     assert [record.source_id for record in read(path)[0]] == [f"{deep}/e.png"]
+    subprocess.run(["rm", "-rf", path], check=True)  # pytest's own clean-up would recurse too deep
 
 
 @pytest.mark.parametrize("form", ["x", "./x/", "{absolute}", "file://{absolute}", "file:{absolute}"])
