@@ -8,11 +8,12 @@ from typing import Any
 
 import polars as pl
 
-from pipelines.cards import load_card
+from pipelines.cards import Card, load_card
 from pipelines.files import read_json, sha256_file
 from pipelines.layout import Layout
 from pipelines.ledger import counts, faults
 from pipelines.params import Params
+from pipelines.pins import load_lock
 from pipelines.publish import SUMS, domain_digest
 from pipelines.raw import count_raw
 from pipelines.shards import INDEX_SCHEMA, read_image
@@ -31,13 +32,18 @@ def check_domain(name: str, layout: Layout) -> list[str]:
     """Problems of one domain."""
     folder = layout.domain(name)
     try:
-        load_card(layout.card(name))
+        card = load_card(layout.card(name))
         if not (folder / SUMS).exists():
             return [f"{folder}: not curated yet"]
         problems = _check_sums(folder)
         if problems:
             return problems  # what follows would only repeat it
-        return _check_ledger(name, folder, layout) + _check_shards(folder) + _check_features(name, layout)
+        return (
+            _check_lock(card, layout)
+            + _check_ledger(name, folder, layout)
+            + _check_shards(folder)
+            + _check_features(name, layout)
+        )
     except (ValueError, OSError, KeyError, pl.exceptions.PolarsError, tarfile.TarError) as error:
         return [" ".join(str(error).split()) or type(error).__name__]
 
@@ -52,6 +58,14 @@ def _check_sums(folder: Path) -> list[str]:
         if sha256_file(folder / name) != listed[name]:
             problems.append(f"{folder / name}: differs from its checksum")
     return problems
+
+
+def _check_lock(card: Card, layout: Layout) -> list[str]:
+    about = layout.raw(card.id) / "source.json"
+    lock = load_lock(layout.lock(card.id), card.source)
+    if lock is None or not about.exists() or read_json(about).get("content") == lock.content:
+        return []
+    return [f"{layout.raw(card.id)}: other records than {layout.lock(card.id)} pins"]
 
 
 def _check_ledger(name: str, folder: Path, layout: Layout) -> list[str]:

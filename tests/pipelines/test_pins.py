@@ -91,6 +91,12 @@ def test_a_source_that_shrank_says_so_and_keeps_the_old_data_until_told(
     assert main(["download", "pebbles"], project) == 0
     assert lock.read_text() == first
 
+    assert main(["curate", "pebbles"], project) == 0
+    lock.write_text(first.replace(values["content"], "sha256:" + "0" * 64))
+    assert "pebbles: other records than" in said(project, capsys, "check")[1]
+    lock.write_text(first)
+    assert "other records" not in said(project, capsys, "check")[1]
+
     write_archive(project / "pebbles.zip", images=10)
     status, text = said(project, capsys, "download", "pebbles")
     assert status == 2
