@@ -10,12 +10,10 @@ from typing import NamedTuple
 
 from pipelines.add.address import Address, shards_locator
 from pipelines.secrets import redact
-from pipelines.sources import KINDS
 from pipelines.sources.members import is_picture, one_line
 from pipelines.sources.tars import is_tar
 from pipelines.transfer.locators import shown
 
-ADDABLE = tuple(kind for kind in KINDS if kind != "generated")
 PACKED = {b"\x1f\x8b": "tar.gz", b"BZh": "tar.bz2", b"\xfd7zXZ": "tar.xz", b"\x28\xb5\x2f\xfd": "tar.zst"}
 SAVED = ("dataset_dict.json", "state.json")  # what `save_to_disk` of package datasets writes
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")

@@ -19,7 +19,7 @@ from openml_server import OpenML
 from servers import Server
 
 from pipelines.__main__ import main
-from pipelines.add import write
+from pipelines.add.command import write
 from pipelines.cards import load_card
 from pipelines.layout import Layout
 from pipelines.params import load_params
