@@ -56,6 +56,7 @@ def write_params(root: Path, domains: dict[str, str], **sections: Any) -> None:
     params: dict[str, Any] = {
         "domains": domains,
         "sources_folder": ".",
+        "allow_licences": "all",
         "curation": {"min_per_class": 5},
         "training": {
             "steps": 6,

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
-from made_domains import make_project, write_params
+from made_domains import make_project, write_archive, write_card, write_params
 
 ROOT = Path(__file__).parents[1]
 ROLES = {"pebbles": "train", "leaves": "train", "shells": "held_out", "sand": "spare"}
@@ -78,6 +78,23 @@ def test_a_role_change_curates_nothing(project: Path) -> None:
     dvc(project, "repro")
 
 
+def test_a_changed_source_is_taken_when_told(project: Path) -> None:
+    write_archive(project / "sand.zip", images=12, offset=300)
+    assert stages_run(dvc(project, "repro")) == set(), "nothing is asked of a source that was fetched"
+    before = (project / "raw" / "sand" / "source.json").read_bytes()
+    refused = subprocess.run(
+        [sys.executable, "-m", "dvc", "repro", "-fs", "download@sand"], cwd=project, capture_output=True, text=True
+    )
+    assert refused.returncode != 0
+    assert "the source" in refused.stderr
+    assert (project / "raw" / "sand" / "source.json").read_bytes() == before
+    taken = subprocess.run([sys.executable, "-m", "pipelines", "update", "sand"], cwd=project, capture_output=True, text=True)
+    assert taken.returncode == 0, taken.stderr
+    assert stages_run(dvc(project, "repro")) == {"curate@sand", "embed@sand", "collect", "train", "measure", "report"}
+    assert pl.read_parquet(project / "collections" / "sand" / "ledger.parquet").height == 72
+    assert stages_run(dvc(project, "repro")) == set()
+
+
 def test_a_damaged_shard_is_made_again(project: Path) -> None:
     shard = project / "collections" / "sand" / "train-000000.tar"
     good = shard.read_bytes()
@@ -103,8 +120,6 @@ def test_a_held_out_domain_with_too_few_classes_is_one_line(project: Path) -> No
 
 
 def test_a_swap_costs_one_domain_and_leaves_no_trace(project: Path) -> None:
-    from made_domains import write_archive, write_card
-
     write_archive(project / "bark.zip", offset=77)
     write_card(project, "bark")
     swapped = {("bark" if name == "leaves" else name): role for name, role in ROLES.items()}
@@ -122,7 +137,8 @@ def test_a_swap_costs_one_domain_and_leaves_no_trace(project: Path) -> None:
     results = pl.read_parquet(project / "models" / "measurement" / "results.parquet")
     assert "leaves" not in set(results["removed"].drop_nulls()) | set(results["added"].drop_nulls())
     subprocess.run([sys.executable, "-m", "pipelines", "prune"], cwd=project, check=True, capture_output=True)
-    assert not [path for path in project.rglob("*leaves*") if path.suffix not in (".zip", ".yaml") and ".dvc" not in path.parts]
+    its_own = (".zip", ".yaml", ".lock")  # what the user wrote or commits
+    assert not [path for path in project.rglob("*leaves*") if path.suffix not in its_own and ".dvc" not in path.parts]
     assert stages_run(dvc(project, "repro")) <= {"collect"}
     locked = yaml.safe_load((project / "dvc.lock").read_text())["stages"]
     assert "curate@leaves" not in locked
