@@ -45,7 +45,9 @@ def connect(layout: Layout) -> str:
 
 def quiet(layout: Layout) -> None:
     """Settings of every Prefect process of ours: own home, no telemetry, and nothing but our own lines on the terminal."""
-    os.environ.setdefault("PREFECT_HOME", str(_home(layout)))
+    if "PREFECT_HOME" not in os.environ:
+        _home(layout).mkdir(parents=True, exist_ok=True)  # Prefect makes the last folder alone, and warns
+        os.environ["PREFECT_HOME"] = str(_home(layout))
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
