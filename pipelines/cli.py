@@ -1,6 +1,7 @@
 """What both command lines share: one line on stderr and exit status 2 for what a user can mend, and the run of a stage."""
 
 import errno
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,9 @@ def guarded(command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         print("\ninterrupted; the next run goes on from the last finished stage", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # `... | head`: who reads has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except ValueError as error:
         print(f"error: {redact(_one_line(str(error)))}", file=sys.stderr)
     except OSError as error:
