@@ -10,8 +10,6 @@ import stat
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from pipelines.cards import Source
 from pipelines.sources import Look, RawRecord
@@ -19,7 +17,7 @@ from pipelines.sources.archive import check_label
 from pipelines.sources.members import Bounds, Chosen, Refused, clean_text, is_hidden
 from pipelines.sources.reading import look_into, read_records
 from pipelines.transfer import Place
-from pipelines.transfer.locators import scheme_of, shown
+from pipelines.transfer.locators import path_of, scheme_of, shown
 
 CHANGING = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
 
@@ -52,12 +50,7 @@ def look(source: Source, place: Place) -> Look:
 
 def folder_of(locator: str, base: Path) -> Path:
     """The folder that a locator names. Raises ValueError if there is none."""
-    path = base / locator
-    if scheme_of(locator) == "file":
-        split = urlsplit(locator)
-        if split.netloc not in ("", "localhost"):
-            raise ValueError(f"source.locator: a file: URL cannot name another machine, found {shown(locator)!r}")
-        path = base / url2pathname(split.path)
+    path = path_of(locator, base)
     if path.is_file():
         raise ValueError(f"{path}: expected a folder, found a file; archives are of the kind archive")
     if not path.is_dir():

@@ -6,8 +6,6 @@ What came is kept under `place.downloads` and used again: a killed or failed run
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from pipelines.files import sha256_file
 from pipelines.secrets import fill
@@ -15,7 +13,7 @@ from pipelines.transfer import Pin, Place, SourceChanged, TransferError
 from pipelines.transfer.download import Download
 from pipelines.transfer.expected import Expected
 from pipelines.transfer.kept import Kept, Part, Said, drop, find_kept, hold, keep
-from pipelines.transfer.locators import check_locator, download_name, is_object, is_remote, scheme_of, shown
+from pipelines.transfer.locators import check_locator, download_name, is_object, is_remote, path_of, shown
 from pipelines.transfer.request import Denied, Web
 from pipelines.transfer.retry import persist
 
@@ -76,12 +74,7 @@ def fetch_all(locators: Sequence[str], place: Place) -> list[Path]:
 
 def local_path(locator: str, folder: Path) -> Path:
     """The file of a path (from `folder`) or `file:` URL. Raises ValueError if there is none."""
-    path = folder / locator
-    if scheme_of(locator) == "file":
-        parts = urlsplit(locator)
-        if parts.netloc not in ("", "localhost"):
-            raise ValueError(f"source.locator: a file: URL cannot name another machine, found {shown(locator)!r}")
-        path = folder / url2pathname(parts.path)
+    path = path_of(locator, folder)
     if path.is_dir():
         raise ValueError(f"{path}: expected a file, found a folder")
     if not path.exists():

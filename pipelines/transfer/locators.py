@@ -2,7 +2,9 @@
 
 import hashlib
 import re
+from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+from urllib.request import url2pathname
 
 from pipelines.secret_shapes import SECRET_QUERY
 from pipelines.secrets import NAMED, STRUCK, strike, strike_known, unfill
@@ -106,3 +108,13 @@ def _split(locator: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts
+
+
+def path_of(locator: str, folder: Path) -> Path:
+    """Where a path (from `folder`) or a `file:` URL points to. Raises ValueError if the URL names another machine."""
+    if scheme_of(locator) != "file":
+        return folder / locator
+    parts = urlsplit(locator)
+    if parts.netloc not in ("", "localhost"):
+        raise ValueError(f"source.locator: a file: URL cannot name another machine, found {shown(locator)!r}")
+    return folder / url2pathname(parts.path)

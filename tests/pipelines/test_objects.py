@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from object_store import ACCESS, SECRET, SESSION, Asked, ObjectStore, refused
+from transfers import Counted
 
 from pipelines.transfer import Pin, Place, Rules, SourceChanged, TransferError, objects
 from pipelines.transfer.fetch import fetch
@@ -63,19 +64,6 @@ def target(place: Place) -> Path:
     return place.downloads / "pebbles.zip"
 
 
-class Counter:
-    """A Meter."""
-
-    def __init__(self) -> None:
-        self.expected = self.came = 0
-
-    def expect(self, size: int) -> None:
-        self.expected += size
-
-    def got(self, size: int) -> None:
-        self.came += size
-
-
 def files(place: Place) -> list[str]:
     return sorted(path.name for path in place.downloads.iterdir())
 
@@ -87,7 +75,7 @@ def drop_at(store: ObjectStore, number: int, after: int) -> None:
 
 
 def test_whole(store: ObjectStore, place: Place, target: Path) -> None:
-    place.meter = meter = Counter()
+    place.meter = meter = Counted()
     size, etag = download(LOCATOR, target, place)
     assert target.read_bytes() == DATA
     assert (size, etag) == (len(DATA), head(LOCATOR, place).said.etag)
@@ -109,7 +97,7 @@ def test_goes_on_where_the_line_dropped(
     store: ObjectStore, place: Place, target: Path, number: int, after: int, connections: int
 ) -> None:
     place.rules = replace(place.rules, connections=connections)
-    place.meter = meter = Counter()
+    place.meter = meter = Counted()
     drop_at(store, number, after)
     with pytest.raises(TransferError):
         download(LOCATOR, target, place)
