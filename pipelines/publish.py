@@ -55,7 +55,7 @@ def hub_card(card: Card, stats: Mapping[str, Any]) -> str:
     spdx = card.licence.lower()
     front = {
         "pretty_name": card.title,
-        "license": "unknown" if card.licence == "unknown" else "other" if " " in spdx else spdx,
+        "license": "unknown" if card.licence == "unknown" else "other" if " " in spdx or "licenseref" in spdx else spdx,
         "tags": ["image-classification", "few-shot", card.domain],
         "configs": [{"config_name": card.id, "data_files": data_files}],
     }

@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 from made_domains import make_project, picture, write_archive, write_card, write_params
+from servers import Server
 
 from pipelines.__main__ import main
 from pipelines.ledger import counts, faults
@@ -177,6 +178,27 @@ def test_a_download_is_tried_again(project: Path, capsys: pytest.CaptureFixture[
             assert say(project, "download", "pebbles") == 0
             assert handler.asked == 3  # type: ignore[attr-defined]
         server.shutdown()
+
+
+def test_a_secret_stands_in_no_record_of_a_failed_run(
+    project: Path, prefect_server: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import httpx
+
+    secret = "s3cr3t-of-the-test"
+    monkeypatch.setenv("PEBBLES_TICKET", secret)
+    with Server() as server:
+        server.put("/p.zip", location=f"ftp://other/?token={secret}", status=302)
+        locator = server.url("/p.zip") + "?token=${PEBBLES_TICKET}"
+        write_card(project, "pebbles", source={"kind": "archive", "locator": locator})
+        line = refused(project, capsys, "download", "pebbles")
+        assert server.find("/p.zip").requests[0]["path"].endswith(secret), "the server was not sent the secret"
+    assert "redirects to" in line
+    wanted = {"sort": "START_TIME_DESC", "limit": 1}
+    run = httpx.post(f"{prefect_server}/flow_runs/filter", json=wanted).text
+    assert "redirects to" in run
+    for text in (line, run, *(path.read_text("latin-1") for path in project.rglob("*") if path.is_file())):
+        assert secret not in text
 
 
 @pytest.mark.usefixtures("prefect_server")
