@@ -18,7 +18,8 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,7 +101,7 @@ def killed(folder: Path, megabytes: int, downloading: int, converting: int, seed
     with Server(buffer=BUFFER) as server:
         page = server.put("/set.zip", content)
         run(folder / "undisturbed", server).wait()
-        written = _size(folder / "undisturbed" / "raw")
+        written = _bytes((folder / "undisturbed" / "raw").iterdir())
         page = server.put("/set.zip", content, rate=rate)
         begun = time.monotonic()
         kills = []
@@ -166,15 +167,15 @@ def _kill(folder: Path, server: Server, page: Page, doing: str, reached: Callabl
 
 def _kept(folder: Path) -> int:
     """Bytes of the archive on the disk."""
-    return sum(path.stat().st_size for path in (folder / "downloads").glob("*.zip*") if path.suffix in (".zip", ".part"))
+    return _bytes(path for path in (folder / "downloads").glob("*.zip*") if path.suffix in (".zip", ".part"))
 
 
 def _part(folder: Path) -> int:
-    return sum(path.stat().st_size for path in (folder / "downloads").glob("*.zip.part"))
+    return _bytes((folder / "downloads").glob("*.zip.part"))
 
 
 def _growing(folder: Path) -> int:
-    return sum(_size(path) for path in folder.glob(".raw.*.part") if not _is_old(path))
+    return sum(_bytes(path.glob("*")) for path in folder.glob(".raw.*.part") if not _is_old(path))
 
 
 def _is_old(path: Path) -> bool:
@@ -182,8 +183,13 @@ def _is_old(path: Path) -> bool:
     return not Path(f"/proc/{path.name.split('.')[2]}").exists()
 
 
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.iterdir())
+def _bytes(paths: Iterable[Path]) -> int:
+    """Of these files together; a look during which the child renames one ends there, and the next sees more."""
+    total = 0
+    with suppress(FileNotFoundError):
+        for path in paths:
+            total += path.stat().st_size
+    return total
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 for library in ("OPENBLAS", "OMP", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
-from pipelines import add, catalog, housekeeping
+from pipelines import add, catalog
 from pipelines.cards import load_card
 from pipelines.cli import guarded, run_stage
 from pipelines.layout import Layout
@@ -64,6 +64,8 @@ def run(arguments: argparse.Namespace, layout: Layout) -> int:
     if command == "catalog":
         return catalog.run(arguments, layout)
     if command in ("list", "check", "prune", "preset"):
+        from pipelines import housekeeping
+
         return housekeeping.run(arguments, layout)
     params = load_params(layout.params)
     domain = getattr(arguments, "domain", "")
@@ -84,7 +86,11 @@ def run(arguments: argparse.Namespace, layout: Layout) -> int:
     }[command]
     stage = "download" if command == "update" else command
     status = run_stage(layout, stage, domain, flow, flows.outputs(stage, domain, layout))
-    return housekeeping.accept_download(domain, layout) if command == "update" else status
+    if command != "update":
+        return status
+    from pipelines.housekeeping import accept_download
+
+    return accept_download(domain, layout)
 
 
 def _usable(domain: str, params: Params, layout: Layout) -> None:

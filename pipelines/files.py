@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,14 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path}: not valid JSON ({error}); delete it and run `dvc repro`") from None
+
+
+def joint_checksum(sums: Sequence[tuple[str, str]]) -> str:
+    """`sha256:` of files by name and hex SHA-256: of one its own, of several that of their lines `<sha256>  <name>`."""
+    if len(sums) == 1:
+        return f"sha256:{sums[0][1]}"
+    lines = "".join(f"{digest}  {name}\n" for name, digest in sums)
+    return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
 
 
 def sha256_file(path: Path) -> str:

@@ -16,7 +16,7 @@ from pipelines.cards import Source
 from pipelines.files import write_text
 from pipelines.raw import RawSummary
 from pipelines.settings import Settings, read_yaml, validate
-from pipelines.transfer import Pin, SourceChanged
+from pipelines.transfer import Pin, SourceChanged, kept_until_told
 
 MAX_FILES = 1000  # more are pinned by the content of all records alone
 BY_FILES = ("archive", "huggingface", "openml", "webdataset")  # kinds whose files, once pinned, fix every record
@@ -82,10 +82,7 @@ def enforce(lock: Lock, summary: RawSummary, source: Source, domain: str) -> Non
         return
     change = f"holds {summary.records} records of {summary.bytes} bytes, {lock.records} of {lock.bytes} were pinned"
     verb = "shrank" if summary.records < lock.records else "changed"
-    raise SourceChanged(
-        f"domain {domain}: its source {verb}: it {change}; the old data are kept, "
-        f"`python -m pipelines update {domain}` takes what is there now"
-    )
+    raise SourceChanged(f"domain {domain}: its source {verb}: it {change}; {kept_until_told(domain)}")
 
 
 def save_lock(path: Path, lock: Lock, domain: str) -> bool:

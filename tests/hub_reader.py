@@ -7,22 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from transfers import Counted
+
 from pipelines.cards import Source
 from pipelines.sources.huggingface import check, look, records
 from pipelines.transfer import Pin, Place, Rules, TransferError
-
-
-class Counted:
-    """The Meter that adds up."""
-
-    def __init__(self) -> None:
-        self.expected = self.came = 0
-
-    def expect(self, size: int) -> None:
-        self.expected += size
-
-    def got(self, size: int) -> None:
-        self.came += size
 
 
 def read(question: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pyarrow as pa
+from drained import drained
 
 from pipelines.cards import Label, Source
 from pipelines.sources import Look, RawRecord, archive, folder
@@ -58,14 +59,7 @@ def stream(path: Path, label: Label | None = None) -> Generator[RawRecord, None,
 
 def read(path: Path, label: Label | None = None) -> tuple[list[RawRecord], dict[str, object]]:
     """All records of an archive or a folder, and what the source returns at its end."""
-    found: list[RawRecord] = []
-
-    rest = stream(path, label)
-    while True:
-        try:
-            found.append(next(rest))
-        except StopIteration as end:
-            return found, end.value
+    return drained(stream(path, label))
 
 
 def look(path: Path, label: Label | None = None) -> Look:

@@ -22,6 +22,7 @@ from pipelines.params import Params, Role, load_params
 from pipelines.settings import validate
 from pipelines.sources import Look, kind_of
 from pipelines.transfer import Place
+from pipelines.transfer.fetch import fetch
 
 
 def run(arguments: argparse.Namespace, layout: Layout) -> int:
@@ -56,8 +57,6 @@ def run(arguments: argparse.Namespace, layout: Layout) -> int:
 
 def look_inside(arguments: argparse.Namespace, plan: Plan, place: Place) -> tuple[Guess, Look]:
     """What kind of source it is and what it holds. Raises ValueError (one line, naming flags), or TransferError."""
-    from pipelines.transfer.fetch import fetch  # brings httpx, which no other command needs at its start
-
     try:
         if arguments.kind:
             guess = as_kind(arguments.kind, plan.address, place.folder)

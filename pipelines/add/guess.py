@@ -8,13 +8,17 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from pipelines.add.address import Address, shards_locator
 from pipelines.secrets import redact
 from pipelines.sources.members import is_picture, one_line
 from pipelines.sources.tars import is_tar
+from pipelines.sources.unpacking import packing_of
 from pipelines.transfer.locators import shown
 
-PACKED = {b"\x1f\x8b": "tar.gz", b"BZh": "tar.bz2", b"\xfd7zXZ": "tar.xz", b"\x28\xb5\x2f\xfd": "tar.zst"}
+PACKED = {"gzip": "tar.gz", "bzip2": "tar.bz2", "xz": "tar.xz", "zstd": "tar.zst"}
 SAVED = ("dataset_dict.json", "state.json")  # what `save_to_disk` of package datasets writes
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 SHARDS = (".tar", ".tar.gz", ".tgz")
@@ -77,7 +81,7 @@ def _of_file(path: Path, name: str) -> tuple[str, str]:
         return _of_parquet(path, name)
     if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
         return "huggingface", "an Arrow file"
-    packing = next((word for sign, word in PACKED.items() if head.startswith(sign)), "tar" if is_tar(head) else None)
+    packing = PACKED.get(packing_of(head) or "", "tar" if is_tar(head) else None)
     if packing is not None:
         return _of_tar(path, name, packing)
     if head.lstrip().lower().startswith((b"<!doctype", b"<html")):
@@ -91,9 +95,6 @@ def _of_file(path: Path, name: str) -> tuple[str, str]:
 
 def _of_parquet(path: Path, name: str) -> tuple[str, str]:
     """Pictures are stored as bytes, alone or in a struct; a table of addresses has texts alone."""
-    import pyarrow as pa  # slow to import, and every command of the data side reads this module
-    import pyarrow.parquet as pq
-
     try:
         schema = pq.read_schema(path)
     except (pa.ArrowException, OSError) as error:

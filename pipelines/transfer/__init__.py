@@ -1,6 +1,7 @@
 """Bringing what a source names to this machine. Here: what a fetch may do, what it knew before, and what it tells.
 
-`fetch.py` brings files, `items.py` many small ones, `objects.py` speaks to object stores, `locators.py` reads addresses.
+`fetch.py` brings files (`download`, `request`, `retry`, `kept` and `expected` are its parts), `items.py` many small ones
+(`small`, `store`), `objects.py` speaks to object stores (`refusals`), `locators.py` reads addresses.
 """
 
 import time
@@ -16,6 +17,11 @@ class TransferError(OSError):
 
 class SourceChanged(ValueError):
     """The source is not what the lock says; nothing that was kept is touched."""
+
+
+def kept_until_told(domain: str) -> str:
+    """The end of what a SourceChanged says."""
+    return f"the old data are kept, `python -m pipelines update {domain}` takes what is there now"
 
 
 class Pin(NamedTuple):

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from pipelines.transfer import Pin, Place, SourceChanged
+from pipelines.transfer import Pin, Place, SourceChanged, kept_until_told
 from pipelines.transfer.locators import shown
 
 
@@ -50,7 +50,4 @@ class Expected(NamedTuple):
         return self._changed("changed", f"more than {size} bytes, {self.pin.bytes} were pinned")
 
     def _changed(self, verb: str, change: str) -> SourceChanged:
-        return SourceChanged(
-            f"{self.name}: the source {verb}: {change}; the old data are kept, "
-            f"`python -m pipelines update {self.domain}` takes what is there now"
-        )
+        return SourceChanged(f"{self.name}: the source {verb}: {change}; {kept_until_told(self.domain)}")

@@ -13,7 +13,8 @@ from made_domains import write_card
 
 from pipelines import catalog
 from pipelines.cards import Card, load_card
-from pipelines.catalog import SCHEMA, SHOWN, SIZES, catalogue, find, show
+from pipelines.catalog import SIZES
+from pipelines.catalog.search import SCHEMA, SHOWN, catalogue, find, show
 from pipelines.layout import Layout
 from pipelines.licences import canonical
 from pipelines.params import Curation, Measurement, Params, Splits, Training, load_params

@@ -30,7 +30,7 @@ def _secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(secrets, "_filled", {})
     monkeypatch.setenv("PEBBLES_TOKEN", SECRET)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "line-of-a-key/one\nline-of-a-key+two")
-    monkeypatch.setenv("HF_TOKEN_PATH", "/home/somebody/token")
+    monkeypatch.setenv("HF_TOKEN_PATH", "keys/of/somebody")
     monkeypatch.setenv("KAGGLE_KEY", "short")
     yield
     logging.setLogRecordFactory(factory)
@@ -44,7 +44,7 @@ def _secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ("x?a=s3cr3t.%28x%2A%2B%24%5Bv%5D", "x?a=***"),
         ("one line-of-a-key/one, line-of-a-key+two", "one ***, ***"),
         ("line-of-a-key/one\nline-of-a-key+two", "***"),
-        ("short /home/somebody/token", "short /home/somebody/token"),
+        ("short keys/of/somebody", "short keys/of/somebody"),
         ("Authorization: Bearer xxx", "Authorization: ***"),
         ("authorization:AWS4-HMAC-SHA256 Credential=A/b, Signature=c\nhost:d", "authorization:***\nhost:d"),
         ("[(b'Authorization', b'Basic dTpw'), (b'a', b'b')]", "[(b'Authorization', b'***'), (b'a', b'b')]"),

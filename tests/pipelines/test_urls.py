@@ -8,13 +8,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from drained import drained
 from hypothesis import given
 from hypothesis import strategies as st
 from object_store import ACCESS, SECRET, ObjectStore
@@ -36,19 +37,8 @@ def source(locator: str, image: str | None = None, label: str | None = None, **o
 
 
 def read(folder: Path, wanted: Source | str, rules: Rules = FAST) -> tuple[list[RawRecord], dict[str, Any]]:
-    found: list[RawRecord] = []
     place = Place(folder, folder / "downloads", domain="d", rules=rules)
-    stream = records(source(wanted) if isinstance(wanted, str) else wanted, place)
-
-    def collect() -> Generator[RawRecord, None, dict[str, object]]:
-        return (yield from stream)
-
-    both = collect()
-    while True:
-        try:
-            found.append(next(both))
-        except StopIteration as end:
-            return found, end.value
+    return drained(records(source(wanted) if isinstance(wanted, str) else wanted, place))
 
 
 def refused(folder: Path, wanted: Source | str, *words: str, rules: Rules = FAST) -> str:

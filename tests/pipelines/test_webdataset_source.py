@@ -5,7 +5,6 @@ import io
 import json
 import pickle
 import tarfile
-from collections.abc import Generator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import webdataset
+from drained import drained
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -60,18 +60,7 @@ def source(locator: str, label: Label | None = None, **options: object) -> Sourc
 
 
 def read(folder: Path, wanted: Source | str) -> tuple[list[RawRecord], dict[str, Any]]:
-    found: list[RawRecord] = []
-    stream = records(source(wanted) if isinstance(wanted, str) else wanted, Place(folder, folder / "downloads"))
-
-    def collect() -> Generator[RawRecord, None, dict[str, object]]:
-        return (yield from stream)
-
-    both = collect()
-    while True:
-        try:
-            found.append(next(both))
-        except StopIteration as end:
-            return found, end.value
+    return drained(records(source(wanted) if isinstance(wanted, str) else wanted, Place(folder, folder / "downloads")))
 
 
 def refused(folder: Path, wanted: Source | str, *words: str) -> None:

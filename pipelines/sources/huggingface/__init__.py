@@ -4,12 +4,12 @@ Of the hub: one revision, pinned by its commit at the first fetch. source_id is 
 rows have one and no two are equal, else `<file>#<row>`. Order: splits and files as the data set lists them, rows as stored.
 """
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Generator
 
 from pipelines.cards import Source
+from pipelines.files import joint_checksum
 from pipelines.sources import Fault, Look, RawRecord
 from pipelines.sources.huggingface.columns import choose, label_text
 from pipelines.sources.huggingface.plan import FORMATS, Plan, local_plan
@@ -113,7 +113,7 @@ def _plan(source: Source, place: Place) -> tuple[Plan, dict[str, object]]:
     if not locators:
         return plan, {}
     fetch_all([locator for locator in locators if shown(locator) not in place.came], place)
-    checksum = _checksum([(locator.rpartition("/")[2], place.came[shown(locator)].sha256) for locator in locators])
+    checksum = joint_checksum([(locator.rpartition("/")[2], place.came[shown(locator)].sha256) for locator in locators])
     if source.checksum and checksum != source.checksum:
         raise ValueError(f"source.checksum: the {len(locators)} files of {source.locator!r} ({locators[0]}, ...) are others")
     if plan.root:
@@ -134,11 +134,3 @@ def _local(source: Source, place: Place) -> tuple[Plan, list[str]]:
     if source.checksum and not locators:
         raise ValueError("source.checksum: a folder of pictures has none; leave it out")
     return plan, locators
-
-
-def _checksum(sums: list[tuple[str, str]]) -> str:
-    """Of one file its own, of several that of their lines `<sha256>  <name>`."""
-    if len(sums) == 1:
-        return f"sha256:{sums[0][1]}"
-    lines = "".join(f"{digest}  {name}\n" for name, digest in sums)
-    return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"

@@ -8,13 +8,14 @@ key ends: at the `first_dot`, as webdataset has it, or at the `last_dot`.
 
 from collections import Counter
 from collections.abc import Generator, Iterator
-from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 from pipelines.cards import Source
+from pipelines.files import joint_checksum
 from pipelines.sources import Fault, Look, RawRecord
 from pipelines.sources.members import clean_text
+from pipelines.sources.reading import SourceIds
 from pipelines.sources.webdataset.labels import FOLDERS, KEYS, Reading, reading_of
 from pipelines.sources.webdataset.samples import Summary, read, samples, summarise
 from pipelines.sources.webdataset.shards import check_shards, find, shard_names
@@ -103,9 +104,7 @@ def _shards(source: Source, place: Place) -> list[Shard]:
 
 def _checksum(source: Source, shards: list[Shard], place: Place) -> str:
     """`sha256:` of what came. Raises ValueError if the card says another."""
-    sums = [place.came[shown(shard.locator)].sha256 for shard in shards]
-    lines = "".join(f"{digest}  {shard.name}\n" for digest, shard in zip(sums, shards, strict=True))
-    found = f"sha256:{sums[0] if len(sums) == 1 else sha256(lines.encode()).hexdigest()}"
+    found = joint_checksum([(shard.name, place.came[shown(shard.locator)].sha256) for shard in shards])
     if source.checksum not in (None, found):
         raise ValueError(
             f"{shown(source.locator)}: expected {source.checksum}, found {found}; if the source was changed on purpose, write "
@@ -116,7 +115,7 @@ def _checksum(source: Source, shards: list[Shard], place: Place) -> str:
 
 def _of_shard(shard: Shard, reading: Reading, summary: Summary) -> Iterator[RawRecord | None]:
     """The record of each sample; None for one without a class."""
-    names = Names()
+    names = SourceIds()
     count = 0
     for key, sample in read(shard.path, reading.split, reading.wants):
         count += 1
@@ -140,19 +139,3 @@ def _labels(shard: Shard, reading: Reading) -> Iterator[str | None]:
         return
     for key, sample in read(shard.path, reading.split, reading.wants_label):
         yield reading.label_of(key, sample, f"{shard.path}: sample {key!r}")
-
-
-class Names:
-    """Gives each sample of a shard a name of its own: its key's, from its second time on with `#2` and so on."""
-
-    def __init__(self) -> None:
-        self._given: set[str] = set()
-        self._times: Counter[str] = Counter()
-
-    def give(self, name: str) -> str:
-        found = name
-        while found in self._given:  # a key may itself end in `#2`
-            self._times[name] += 1
-            found = f"{name}#{self._times[name] + 1}"
-        self._given.add(found)
-        return found

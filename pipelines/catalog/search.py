@@ -11,12 +11,11 @@ from typing import Any
 import polars as pl
 
 from pipelines.cards import load_card
+from pipelines.catalog import SIZES
 from pipelines.housekeeping import state
 from pipelines.layout import Layout
 from pipelines.licences import allowed, canonical
-from pipelines.sources import KINDS
 
-SIZES = ("micro", "mini", "extended")  # of the Meta-Album data sets; the last word of their ids
 SCHEMA: dict[str, type[pl.DataType]] = {
     "id": pl.String,
     "title": pl.String,
@@ -136,19 +135,6 @@ def _cell(name: str, value: object) -> str:
     text = "-" if value is None else str(value)
     widest = WIDEST.get(name, len(text))
     return text if len(text) <= widest else text[: widest - 3] + "..."
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What `python -m pipelines catalog` understands."""
-    parser.add_argument("words", metavar="WORD", nargs="*", help="occurs in the id, title, subject or description; all must")
-    parser.add_argument("--subject", help="occurs in the subject, e.g. plants or 'remote sensing'")
-    parser.add_argument(
-        "--licence", action="append", default=[], help="SPDX, or a pattern such as 'CC-BY*'; may be given again"
-    )
-    parser.add_argument("--max-images", type=int, metavar="N", help="at most so many, as the source states them")
-    parser.add_argument("--min-classes", type=int, metavar="N", help="at least so many, as the source states them")
-    parser.add_argument("--kind", choices=KINDS, help="kind of source")
-    parser.add_argument("--size", choices=SIZES, help="size of a Meta-Album data set")
 
 
 def run(arguments: argparse.Namespace, layout: Layout) -> int:
