@@ -16,11 +16,11 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
+from pipelines.curation import Curation
 from pipelines.deduplicate import deduplicate
 from pipelines.examine import examine, thumb
 from pipelines.images import decode
 from pipelines.near import HASH_DISTANCE, looks, pairs_within, thumbs_of
-from pipelines.params import Curation
 
 PICTURES = (".jpg", ".jpeg", ".png", ".gif")
 SETS = (

@@ -64,15 +64,15 @@ def _download(params: Params, layout: Layout, domain: str) -> None:
 def _curate(params: Params, layout: Layout, domain: str) -> None:
     from pipelines.curate import curate
 
-    with atomic_folder(layout.domain(domain)) as target:
-        curate(load_card(layout.card(domain)), layout, target, params.curation, in_threads)
+    with atomic_folder(layout.features(domain)) as features, atomic_folder(layout.domain(domain)) as target:
+        curate(load_card(layout.card(domain)), layout, target, features, params.curation, in_threads)
 
 
 def _embed(params: Params, layout: Layout, domain: str) -> None:
     from pipelines.embed import embed
 
-    with atomic_folder(layout.features(domain)) as target:
-        embed(domain, layout, target, in_threads)
+    with atomic_folder(layout.embeddings(domain)) as target:
+        embed(domain, layout, target, params.curation.max_pixels, in_threads)
 
 
 def _collect(params: Params, layout: Layout, domain: str) -> None:

@@ -22,8 +22,8 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     stages = {
         "download": "fetch a domain's raw records into raw/DOMAIN/",
+        "embed": "cache the features of a domain's raw records in embeddings/DOMAIN/",
         "curate": "examine, deduplicate, balance, split and shard a domain into collections/DOMAIN/",
-        "embed": "cache a domain's features in features/DOMAIN/",
     }
     for name, text in stages.items():
         command = commands.add_parser(name, help=f"stage: {text}", description=text)
@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace, layout: Layout) -> int:
         "update": lambda: flows.download_flow(domain, params, layout, update=True),
         "curate": lambda: flows.curate_flow(domain, params, layout),
         "encoder": lambda: flows.encoder_flow(layout),
-        "embed": lambda: flows.embed_flow(domain, layout),
+        "embed": lambda: flows.embed_flow(domain, params, layout),
         "collect": lambda: flows.collect_flow(params, layout),
     }[command]
     stage = "download" if command == "update" else command

@@ -2,9 +2,9 @@
 
 import polars as pl
 
+from pipelines.curation import Curation
 from pipelines.draw import lots
 from pipelines.ledger import give, undecided
-from pipelines.params import Curation
 
 
 def balance(ledger: pl.DataFrame, settings: Curation) -> pl.DataFrame:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from pipelines.curation import CurationChanges
 from pipelines.licences import canonical
 from pipelines.settings import Settings, read_yaml, validate
 
@@ -38,15 +39,6 @@ class Counts(Settings):
     images: int = Field(ge=1)
 
 
-class Overrides(Settings):
-    """Curation settings that this domain alone needs; unset fields follow `curation:` in params.yaml."""
-
-    min_side: int | None = Field(default=None, ge=1, le=4096)
-    min_per_class: int | None = Field(default=None, ge=1, le=100_000)
-    cap_per_class: int | None = Field(default=None, ge=2, le=1_000_000)
-    near_duplicates: bool | None = None
-
-
 class Card(Settings):
     """A domain as its curator describes it."""
 
@@ -59,7 +51,7 @@ class Card(Settings):
     homepage: str = ""
     counts: Counts | None = None  # as the source states them, before curation
     source: Source
-    curation: Overrides = Overrides()
+    curation: CurationChanges = CurationChanges()
 
     @field_validator("id")
     @classmethod

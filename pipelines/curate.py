@@ -1,65 +1,64 @@
 """Curate one domain: raw records in; ledger, shards, index and documentation out. The fold over the steps, without Prefect."""
 
-from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from pipelines.balance import balance
 from pipelines.cards import Card
+from pipelines.curation import Curation
 from pipelines.deduplicate import deduplicate
 from pipelines.examine import examine
+from pipelines.features import Features, open_features, write_features
 from pipelines.files import read_json, write_json
 from pipelines.images import decode, encode_for_shard
 from pipelines.layout import Layout
 from pipelines.ledger import SCHEMA, keep_the_rest
-from pipelines.params import Curation
-from pipelines.publish import publish, statistics
+from pipelines.mapping import BATCH, MapBatches, one_by_one
+from pipelines.publish import domain_digest, publish, statistics
 from pipelines.raw import read_raw
 from pipelines.shards import Sample, ShardWriter
 from pipelines.split import split
 
-BATCH = 256  # images a task: large enough that running it costs more than watching it
 
+class Decided(NamedTuple):
+    """What the decisions on a domain left."""
 
-class MapBatches(Protocol):
-    """Calls a function on each batch, perhaps in parallel, and gives the results in order, a few batches ahead at most."""
-
-    def __call__(self, name: str, function: Callable[..., Any], batches: Iterable[pl.DataFrame]) -> Iterator[Any]: ...
-
-
-def one_by_one(name: str, function: Callable[..., Any], batches: Iterable[pl.DataFrame]) -> Iterator[Any]:
-    """The plain MapBatches: in this thread."""
-    return map(function, batches)
+    ledger: pl.DataFrame  # finished: one verdict a row
+    evidence: pl.DataFrame  # of copies, a row a pair
+    split_by: str
 
 
 def curate(
-    card: Card, layout: Layout, target: Path, settings: Curation, map_batches: MapBatches = one_by_one
+    card: Card, layout: Layout, target: Path, features_target: Path, settings: Curation, map_batches: MapBatches = one_by_one
 ) -> dict[str, Any]:
-    """Run every step on the raw records of a domain and fill the empty folder `target`; returns its statistics.
+    """Run every step on the raw records of a domain and fill two empty folders; returns the domain's statistics.
 
+    `target` gets the curated domain, `features_target` the features of its images in the row order of their index.
     Raises ValueError if fewer than two classes survive or the settings cannot be met.
     """
-    settings = settings.with_overrides(card.curation)
+    settings = settings.with_changes(card.curation)
     raw = layout.raw(card.id)
     examined = pl.concat(map_batches("examine", lambda batch: examine(batch, settings), read_raw(raw, BATCH)))
-    ledger, evidence, split_by = decide(examined, settings, card.id)
-    write_domain(raw, target, ledger, settings, map_batches)
+    features = open_features(layout.embeddings(card.id))
+    decided = decide(examined, features, settings, card.id)
+    write_domain(raw, target, decided.ledger, settings, map_batches)
     examined.filter(pl.col("thumb").is_not_null()).select("key", "sha256", "pixel_hash", "thumb").write_parquet(
         target / "fingerprints.parquet"
     )
-    ledger.write_parquet(target / "ledger.parquet")
-    evidence.write_parquet(target / "duplicates.parquet")
+    decided.ledger.write_parquet(target / "ledger.parquet")
+    decided.evidence.write_parquet(target / "duplicates.parquet")
     index = pl.read_parquet(target / "index.parquet")
     shard_bytes = sum(path.stat().st_size for path in target.glob("*.tar"))
-    stats = statistics(ledger, index, split_by, shard_bytes)
+    stats = statistics(decided.ledger, index, decided.split_by, shard_bytes)
     publish(target, card, settings, stats, read_json(raw / "source.json"))
+    pick_features(layout, card.id, features, index, target, features_target)
     return stats
 
 
-def decide(examined: pl.DataFrame, settings: Curation, domain: str) -> tuple[pl.DataFrame, pl.DataFrame, str]:
-    """From examined records to a finished ledger: (ledger, evidence of copies, how the split was drawn)."""
+def decide(examined: pl.DataFrame, features: Features, settings: Curation, domain: str) -> Decided:
+    """From examined records to a finished ledger."""
     assert examined["key"].is_unique().all(), "two records share a key"
     ledger = examined.select(list(SCHEMA))
     thumbs = examined.filter(pl.col("thumb").is_not_null()).select("key", "thumb")
@@ -72,7 +71,21 @@ def decide(examined: pl.DataFrame, settings: Curation, domain: str) -> tuple[pl.
             "usable images (curation.min_per_class), at least 2 classes are needed; lower it or add images"
         )
     ledger, split_by = split(ledger, settings)
-    return ledger, evidence, split_by
+    return Decided(ledger, evidence, split_by)
+
+
+def pick_features(layout: Layout, domain: str, features: Features, index: pl.DataFrame, folder: Path, target: Path) -> None:
+    """Write the features of the images of an index, in its order, with what they belong to.
+
+    Raises ValueError if the embeddings are those of other raw records.
+    """
+    features_ND, has_N = features.of(index["key"])
+    if not has_N.all():
+        raise ValueError(f"{layout.embeddings(domain)}: holds no feature of {int((~has_N).sum())} kept images; run `dvc repro`")
+    about = read_json(layout.embeddings(domain) / "source.json")
+    write_features(
+        target, None, features_ND, {"domain_digest": domain_digest(folder), "encoder_digest": about["encoder_digest"]}
+    )
 
 
 def write_domain(raw: Path, target: Path, ledger: pl.DataFrame, settings: Curation, map_batches: MapBatches) -> None:

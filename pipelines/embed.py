@@ -1,42 +1,48 @@
-"""Features of a domain: each kept image once through the frozen encoder, cached in the row order of its index."""
+"""Features of a domain's raw records: each readable picture once through the frozen encoder, cached under its key.
+
+This comes before curation, which proposes copies, draws for diversity and doubts labels by features, and after which the kept
+ones' are only picked out: changing a rule, a cap or a decision by hand embeds nothing again.
+"""
 
 import hashlib
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
-from safetensors.numpy import save_file
 
-from pipelines.curate import BATCH, MapBatches, one_by_one
-from pipelines.encoders import Encoder
-from pipelines.files import write_json
-from pipelines.images import decode
+from pipelines.encoders import Encoder, prepare
+from pipelines.features import Floats, concatenated, write_features
+from pipelines.files import read_json
+from pipelines.images import Unreadable, decode
 from pipelines.layout import Layout
-from pipelines.publish import domain_digest
-from pipelines.shards import read_images
+from pipelines.ledger import record_key
+from pipelines.mapping import BATCH, MapBatches, one_by_one
+from pipelines.raw import read_raw
 
 
-def embed(domain: str, layout: Layout, target: Path, map_batches: MapBatches = one_by_one) -> int:
-    """Write `features.safetensors` ([N, D] float32, rows as in index.parquet) and `source.json` into `target`; returns N."""
-    folder = layout.domain(domain)
+def embed(domain: str, layout: Layout, target: Path, max_pixels: int, map_batches: MapBatches = one_by_one) -> int:
+    """Write `features.safetensors` ([N, D] float32), `keys.parquet` and `source.json` into `target`; returns N."""
     encoder = Encoder.load(layout.encoder)
-    index = pl.read_parquet(folder / "index.parquet")
+    raw = layout.raw(domain)
+    keys: list[str] = []
+    blocks: list[Floats] = []
+    for found, features_ND in map_batches(
+        "embed", lambda batch: encode_batch(batch, encoder, max_pixels), read_raw(raw, BATCH)
+    ):
+        keys += found
+        blocks.append(features_ND)
+    about = {"encoder_digest": encoder.digest, "content": read_json(raw / "source.json")["content"]}
+    write_features(target, pl.Series(keys, dtype=pl.String), concatenated(blocks, encoder.dimensions), about)
+    return len(keys)
 
-    def encode(rows: pl.DataFrame) -> NDArray[np.float32]:
-        # curation has bounded the pictures already
-        return encoder.encode([decode(data, max_pixels=2**31).image for data in read_images(folder, rows)])
 
-    blocks = list(map_batches("embed", encode, index.iter_slices(BATCH)))
-    features_ND = np.ascontiguousarray(np.concatenate(blocks), dtype=np.float32)
-    assert features_ND.shape == (index.height, encoder.dimensions)
-    save_file({"features": features_ND}, target / "features.safetensors")
-    about = {
-        "domain_digest": domain_digest(folder),
-        "encoder_digest": encoder.digest,
-        "features_digest": hashlib.sha256(features_ND.tobytes()).hexdigest(),
-        "dimensions": encoder.dimensions,
-        "images": index.height,
-    }
-    write_json(target / "source.json", about)
-    return index.height
+def encode_batch(batch: pl.DataFrame, encoder: Encoder, max_pixels: int) -> tuple[list[str], Floats]:
+    """Keys and features [n, D] of the raw records of a batch that can be read."""
+    keys, images = [], []
+    for source_id, data in batch.select("source_id", "data").iter_rows():
+        try:
+            images.append(prepare(decode(data, max_pixels).image))
+        except Unreadable:
+            continue
+        keys.append(record_key(hashlib.sha256(data).hexdigest(), source_id))
+    return keys, np.asarray(encoder.encode(images), np.float32)

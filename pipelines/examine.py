@@ -4,16 +4,13 @@ import hashlib
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 from PIL import Image
 
+from pipelines.curation import Curation
 from pipelines.images import Decoded, Unreadable, decode
 from pipelines.ledger import SCHEMA, record_key
-from pipelines.params import Curation
 from pipelines.perceptual import THUMB_SIDE, hash_digits, hashes, spectra
-
-SCORE_SIDE = 256  # px; quality is scored on a picture of at most this length, so its cost is bounded
 
 
 def examine(batch: pl.DataFrame, settings: Curation) -> pl.DataFrame:
@@ -40,7 +37,14 @@ def examine(batch: pl.DataFrame, settings: Curation) -> pl.DataFrame:
 def _row(source_id: str, label: str, data: bytes, fault: str | None, settings: Curation) -> dict[str, Any]:
     sha256 = hashlib.sha256(data).hexdigest()
     row: dict[str, Any] = dict.fromkeys([*SCHEMA, "thumb"])
-    row |= {"key": record_key(sha256, source_id), "source_id": source_id, "label": label, "bytes": len(data), "sha256": sha256}
+    row |= {
+        "key": record_key(sha256, source_id),
+        "source_id": source_id,
+        "label": label,
+        "source_label": label,
+        "bytes": len(data),
+        "sha256": sha256,
+    }
     if fault is not None and not data:
         return row | {"verdict": "unreadable", "reason": fault}
     try:
@@ -56,7 +60,6 @@ def _row(source_id: str, label: str, data: bytes, fault: str | None, settings: C
 
 def _looks(decoded: Decoded) -> dict[str, Any]:
     image = decoded.image
-    brightness, contrast, sharpness = quality(image)
     return {
         "pixel_hash": hashlib.sha256(b"%dx%d:" % image.size + image.tobytes()).hexdigest(),
         "width": decoded.width,
@@ -65,9 +68,6 @@ def _looks(decoded: Decoded) -> dict[str, Any]:
         "format": decoded.format,
         "exif_orientation": decoded.exif_orientation,
         "transparent": decoded.transparent,
-        "quality_brightness": brightness,
-        "quality_contrast": contrast,
-        "quality_sharpness": sharpness,
         "thumb": thumb(image),
     }
 
@@ -75,21 +75,3 @@ def _looks(decoded: Decoded) -> dict[str, Any]:
 def thumb(image: Image.Image) -> bytes:
     """The RGB picture squashed to THUMB_SIDE x THUMB_SIDE px, as row-major RGB bytes."""
     return image.resize((THUMB_SIDE, THUMB_SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0).tobytes()
-
-
-def quality(image: Image.Image) -> tuple[float, float, float]:
-    """Brightness, contrast and sharpness of a picture, each 0 to 1.
-
-    Mean grey; its deviation over the largest possible one; and l / (l + s), where l is the deviation of the Laplacian and
-    s that of the grey, so that sharpness does not follow contrast (0: smooth or flat, about 0.8: white noise).
-    """
-    grey = image.convert("L")
-    factor = -(-max(grey.size) // SCORE_SIDE)
-    grey_HW: npt.NDArray[np.float32] = np.asarray(grey.reduce(factor) if factor > 1 else grey, np.float32)
-    deviation = float(grey_HW.std())
-    if deviation < 0.5 or min(grey_HW.shape) < 3:
-        return float(grey_HW.mean()) / 255, min(deviation / 127.5, 1.0), 0.0
-    inner = grey_HW[1:-1, 1:-1]
-    laplacian = grey_HW[:-2, 1:-1] + grey_HW[2:, 1:-1] + grey_HW[1:-1, :-2] + grey_HW[1:-1, 2:] - 4 * inner
-    roughness = float(laplacian.std())
-    return float(grey_HW.mean()) / 255, min(deviation / 127.5, 1.0), roughness / (roughness + deviation)

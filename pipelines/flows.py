@@ -10,7 +10,7 @@ from pipelines.collect import collect
 from pipelines.curate import curate
 from pipelines.embed import embed
 from pipelines.encoders import fit
-from pipelines.files import atomic_folder, read_json
+from pipelines.files import atomic_folder
 from pipelines.layout import Layout
 from pipelines.meter import Meter
 from pipelines.params import Params
@@ -77,13 +77,13 @@ def _about(card: Card) -> dict[str, str]:
 
 
 def curate_flow(domain: str, params: Params, layout: Layout) -> str:
-    """Examine, deduplicate, balance, split and shard a domain into `collections/<domain>/`."""
+    """Examine, deduplicate, balance, split and shard a domain into `collections/<domain>/`; its features in `features/<domain>/`."""
     card = load_card(layout.card(domain))
 
     def body() -> str:
         batches = watched.Batches(domain, count_raw(layout.raw(domain)))
-        with atomic_folder(layout.domain(domain)) as target:
-            stats = curate(card, layout, target, params.curation, batches)
+        with atomic_folder(layout.features(domain)) as features, atomic_folder(layout.domain(domain)) as target:
+            stats = curate(card, layout, target, features, params.curation, batches)
         _show_domain(card, stats, layout)
         found = ", ".join(f"{count} {verdict}" for verdict, count in stats["verdicts"].items() if count)
         return f"{stats['records']} records: {found}; {stats['classes']} classes"
@@ -118,13 +118,13 @@ def encoder_flow(layout: Layout) -> str:
     return watched.run_flow("encoder", "", body)
 
 
-def embed_flow(domain: str, layout: Layout) -> str:
-    """Cache the features of a domain in `features/<domain>/`."""
+def embed_flow(domain: str, params: Params, layout: Layout) -> str:
+    """Cache the features of a domain's raw records in `embeddings/<domain>/`."""
 
     def body() -> str:
-        batches = watched.Batches(domain, int(read_json(layout.domain(domain) / "stats.json")["kept"]))
-        with atomic_folder(layout.features(domain)) as target:
-            images = embed(domain, layout, target, batches)
+        batches = watched.Batches(domain, count_raw(layout.raw(domain)))
+        with atomic_folder(layout.embeddings(domain)) as target:
+            images = embed(domain, layout, target, params.curation.max_pixels, batches)
         return f"features of {images} images"
 
     return watched.run_flow("embed", domain, body)
@@ -150,8 +150,8 @@ def outputs(stage: str, domain: str, layout: Layout) -> list[Path]:
     """What a stage of the data side leaves on disk."""
     return {
         "download": [layout.raw(domain)],
-        "curate": [layout.domain(domain)],
         "encoder": [layout.encoder],
-        "embed": [layout.features(domain)],
+        "embed": [layout.embeddings(domain)],
+        "curate": [layout.domain(domain), layout.features(domain)],
         "collect": [layout.manifest, layout.overlap],
     }[stage]

@@ -43,12 +43,12 @@ def listing(params: Params, layout: Layout) -> str:
 
 
 def state(domain: str, layout: Layout) -> str:
-    """How far a domain has come: card, downloaded, curated, embedded or collected."""
+    """How far a domain has come: card, downloaded, embedded, curated or collected."""
     collected = layout.manifest.exists() and domain in read_json(layout.manifest)["domains"]
     steps = [
-        ("collected", collected and (layout.features(domain) / "source.json").exists()),
-        ("embedded", (layout.features(domain) / "source.json").exists()),
+        ("collected", collected and (layout.domain(domain) / "stats.json").exists()),
         ("curated", (layout.domain(domain) / "stats.json").exists()),
+        ("embedded", (layout.embeddings(domain) / "source.json").exists()),
         ("downloaded", (layout.raw(domain) / "source.json").exists()),
     ]
     return next((name for name, reached in steps if reached), "card")
@@ -56,7 +56,7 @@ def state(domain: str, layout: Layout) -> str:
 
 def prune(params: Params, layout: Layout, *, dry_run: bool, downloads: bool) -> int:
     """Remove folders, stage records and lock entries of domains that are no longer listed; `downloads`: all kept downloads."""
-    folders = [layout.raw(""), layout.cards, layout.root / "features", layout.state / "downloads"]
+    folders = [layout.raw(""), layout.embeddings(""), layout.cards, layout.root / "features", layout.state / "downloads"]
     doomed = [
         path
         for folder in folders

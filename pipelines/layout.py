@@ -66,5 +66,14 @@ class Layout:
     def domain(self, domain: str) -> Path:
         return self.cards / domain
 
+    def overrides(self, domain: str) -> Path:
+        """What a person decided by hand; committed beside the card, and absent for most domains."""
+        return self.cards / f"{domain}.overrides.yaml"
+
+    def embeddings(self, domain: str) -> Path:
+        """Features of every raw record that can be read."""
+        return self.root / "embeddings" / domain
+
     def features(self, domain: str) -> Path:
+        """Features of the kept images, in the row order of the index."""
         return self.root / "features" / domain

@@ -4,7 +4,9 @@ Steps add columns and give verdicts; a verdict once given stays. The columns, in
 
 key            content-made name, `[a-z0-9_-]`, unique in the domain
 source_id      the record's name at its source
-label          the class the source gives it
+label          the class it counts under
+source_label   the class the source gives it; another one only where it was relabelled by hand
+group          what it may not be parted from (frames of one video, photographs of one thing); null where the card has no rule
 bytes          length of the encoded file
 sha256         of the encoded file
 pixel_hash     of the upright RGB pixels and their size; null if unreadable
@@ -13,7 +15,8 @@ width, height  px as stored, before any turn by EXIF
 mode, format   as Pillow names them
 exif_orientation  1 to 8; 1 where the file names none
 transparent    whether any pixel is not opaque
-quality_*      scores of the upright picture, 0 to 1: brightness, contrast, sharpness
+quality_*      scores of the upright picture from 0 (good) to 1 (bad); pipelines/quality.py says what each is
+override       keep, drop or relabel where a hand decided; else null
 verdict, reason   what became of the record and why, in words
 cluster        key of the keeper of its group of copies; null where it has no copy
 kept_key       the record that stands for this one; its own key where kept; null where nothing does
@@ -30,6 +33,7 @@ VERDICTS = (
     "label_conflict",
     "unreadable",
     "too_small",
+    "low_quality",
     "rare_class",
     "over_cap",
     "dropped_by_hand",
@@ -40,6 +44,8 @@ SCHEMA: dict[str, type[pl.DataType]] = {
     "key": pl.String,
     "source_id": pl.String,
     "label": pl.String,
+    "source_label": pl.String,
+    "group": pl.String,
     "bytes": pl.Int64,
     "sha256": pl.String,
     "pixel_hash": pl.String,
@@ -50,9 +56,14 @@ SCHEMA: dict[str, type[pl.DataType]] = {
     "format": pl.String,
     "exif_orientation": pl.Int8,
     "transparent": pl.Boolean,
-    "quality_brightness": pl.Float32,
-    "quality_contrast": pl.Float32,
-    "quality_sharpness": pl.Float32,
+    "quality_dark": pl.Float32,
+    "quality_bright": pl.Float32,
+    "quality_blurry": pl.Float32,
+    "quality_low_information": pl.Float32,
+    "quality_odd_aspect": pl.Float32,
+    "quality_tiny": pl.Float32,
+    "quality_near_constant": pl.Float32,
+    "override": pl.String,
     "verdict": pl.String,
     "reason": pl.String,
     "cluster": pl.String,

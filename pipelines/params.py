@@ -5,39 +5,13 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from pipelines.cards import DOMAIN_ID, Overrides
+from pipelines.cards import DOMAIN_ID
+from pipelines.curation import Curation
 from pipelines.licences import allowed, canonical
 from pipelines.settings import Settings, read_yaml, validate
 from pipelines.transfer import Rules
 
 Role = Literal["train", "held_out", "spare"]
-
-
-class Splits(Settings):
-    """Shares of a domain set aside; by class where each split keeps `min_classes` of them, else by image."""
-
-    validation: float = Field(default=0.15, ge=0.0, le=0.45)
-    test: float = Field(default=0.15, ge=0.0, le=0.45)
-    by: Literal["auto", "class", "image"] = "auto"
-    min_classes: int = Field(default=5, ge=2, le=1000)
-
-
-class Curation(Settings):
-    """What a record must be to be kept, and how the kept ones are stored."""
-
-    min_side: int = Field(default=16, ge=1, le=4096)  # px; a shorter side is too_small
-    max_pixels: int = Field(default=64_000_000, ge=256, le=1_000_000_000)  # a picture beyond it is a bomb: unreadable
-    image_side: int = Field(default=128, ge=16, le=4096)  # px; longer pictures are scaled down to it in the shards
-    near_duplicates: bool = True  # beside exact copies, set near copies (resized, mirrored, re-encoded) aside
-    min_per_class: int = Field(default=10, ge=1, le=100_000)  # images; a smaller class is rare_class
-    cap_per_class: int = Field(default=200, ge=2, le=1_000_000)  # images; the rest, by seeded draw, is over_cap
-    splits: Splits = Splits()
-    shard_images: int = Field(default=2000, ge=1, le=1_000_000)  # images in one shard
-    seed: int = Field(default=0, ge=0, le=2**31 - 1)
-
-    def with_overrides(self, overrides: Overrides) -> "Curation":
-        """These settings with a card's own ones in their place."""
-        return self.model_copy(update=overrides.model_dump(exclude_none=True))
 
 
 class Training(Settings):

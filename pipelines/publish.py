@@ -10,9 +10,9 @@ import polars as pl
 import yaml
 
 from pipelines.cards import Card
+from pipelines.curation import Curation
 from pipelines.files import sha256_file, write_json, write_text
 from pipelines.ledger import SPLITS, counts
-from pipelines.params import Curation
 
 SUMS = "SHA256SUMS"
 

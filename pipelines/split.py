@@ -4,8 +4,8 @@ from typing import Literal
 
 import polars as pl
 
+from pipelines.curation import Curation, Splits
 from pipelines.draw import lots
-from pipelines.params import Curation, Splits
 
 
 def split(ledger: pl.DataFrame, settings: Curation) -> tuple[pl.DataFrame, Literal["class", "image"]]:

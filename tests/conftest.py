@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from pipelines import server
+from pipelines.encoders import fit
 from pipelines.layout import Layout
 
 settings.register_profile("ci", derandomize=True, deadline=None)  # the same examples in every run of the same code
@@ -29,3 +31,11 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.stop(layout)
     os.environ.clear()
     os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def encoder_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An encoder fitted on few reference pictures, for projects that embed."""
+    path = tmp_path_factory.mktemp("encoder") / "encoder.safetensors"
+    fit(count=256).save(path)
+    return path

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from pipelines.params import Params, Role, Splits
+from pipelines.curation import Splits
+from pipelines.params import Params, Role
 
 
 class Need(NamedTuple):

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from test_ledger import made_ledger
 
 from pipelines.balance import balance
+from pipelines.curation import Curation
 from pipelines.ledger import keep_the_rest
-from pipelines.params import Curation
 
 sizes = st.lists(st.integers(1, 12), min_size=1, max_size=6)
 

@@ -15,9 +15,10 @@ from pipelines import catalog
 from pipelines.cards import Card, load_card
 from pipelines.catalog import SIZES
 from pipelines.catalog.search import SCHEMA, SHOWN, catalogue, find, show
+from pipelines.curation import Curation, Splits
 from pipelines.layout import Layout
 from pipelines.licences import canonical
-from pipelines.params import Curation, Measurement, Params, Splits, Training, load_params
+from pipelines.params import Measurement, Params, Training, load_params
 from pipelines.sources import kind_of
 from training.measure.design import subsets
 

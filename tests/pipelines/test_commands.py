@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,13 +22,20 @@ ROLES = {"pebbles": "train", "shells": "held_out"}
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
+def project(tmp_path: Path, encoder_file: Path) -> Path:
     make_project(tmp_path, ROLES)
+    (tmp_path / "features").mkdir()
+    shutil.copy(encoder_file, tmp_path / "features")
     return tmp_path
 
 
 def say(root: Path, *words: str) -> int:
     return main(list(words), root)
+
+
+def curate(root: Path, domain: str) -> int:
+    """Embed and curate; the exit status."""
+    return say(root, "embed", domain) or say(root, "curate", domain)
 
 
 def refused(root: Path, capsys: pytest.CaptureFixture[str], *words: str) -> str:
@@ -38,14 +46,14 @@ def refused(root: Path, capsys: pytest.CaptureFixture[str], *words: str) -> str:
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
     assert len(lines) == 1
     after = {path for path in root.rglob("*") if ".tessera" not in path.parts}
-    assert after <= before | {root / "raw", root / "features"}, "something half-written was left"
+    assert after <= before | {root / "raw", root / "embeddings"}, "something half-written was left"
     return lines[0]
 
 
 @pytest.mark.usefixtures("prefect_server")
 def test_download_and_curate(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert say(project, "download", "pebbles") == 0
-    assert say(project, "curate", "pebbles") == 0
+    assert curate(project, "pebbles") == 0
     out = capsys.readouterr().out
     assert "download@pebbles: 84 raw records" in out
     assert "curate@pebbles: 84 records: 84 kept; 6 classes" in out
@@ -56,7 +64,7 @@ def test_download_and_curate(project: Path, capsys: pytest.CaptureFixture[str]) 
     assert record["stage"] == "curate@pebbles"
     assert record["bytes"] > 0
     first = {path.name: path.read_bytes() for path in (project / "collections" / "pebbles").iterdir()}
-    assert say(project, "curate", "pebbles") == 0
+    assert curate(project, "pebbles") == 0
     assert {path.name: path.read_bytes() for path in (project / "collections" / "pebbles").iterdir()} == first
     assert say(project, "list") == 0
     out = capsys.readouterr().out
@@ -66,7 +74,7 @@ def test_download_and_curate(project: Path, capsys: pytest.CaptureFixture[str]) 
 
 @pytest.mark.usefixtures("prefect_server")
 def test_check_finds_a_flipped_bit(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert say(project, "download", "pebbles") == say(project, "curate", "pebbles") == 0
+    assert say(project, "download", "pebbles") == curate(project, "pebbles") == 0
     for name in ("train-000000.tar", "index.parquet", "ledger.parquet"):
         path = project / "collections" / "pebbles" / name
         good = path.read_bytes()
@@ -81,7 +89,7 @@ def test_check_finds_a_flipped_bit(project: Path, capsys: pytest.CaptureFixture[
 def test_flow_runs_have_readable_names_tags_and_artifacts(project: Path, prefect_server: str) -> None:
     import httpx
 
-    assert say(project, "download", "pebbles") == say(project, "curate", "pebbles") == 0
+    assert say(project, "download", "pebbles") == curate(project, "pebbles") == 0
     runs = httpx.post(f"{prefect_server}/flow_runs/filter", json={"sort": "START_TIME_DESC", "limit": 5}).json()
     run = next(run for run in runs if run["name"] == "curate pebbles")
     assert sorted(run["tags"]) == ["curate", "pebbles"]
@@ -111,7 +119,7 @@ def test_a_class_with_one_image_is_set_aside(tmp_path: Path) -> None:
     write_archive(tmp_path / "pebbles.zip", extra={"lonely/0.png": picture(99, 1)})
     write_card(tmp_path, "pebbles")
     write_params(tmp_path, ROLES)
-    assert say(tmp_path, "download", "pebbles") == say(tmp_path, "curate", "pebbles") == 0
+    assert say(tmp_path, "download", "pebbles") == curate(tmp_path, "pebbles") == 0
     ledger = pl.read_parquet(tmp_path / "collections" / "pebbles" / "ledger.parquet")
     lonely = ledger.filter(pl.col("label") == "lonely").row(0, named=True)
     assert (lonely["verdict"], lonely["reason"]) == ("rare_class", "class has 1 usable images, 5 are needed")
@@ -210,7 +218,7 @@ def test_an_image_bomb_is_a_verdict(project: Path) -> None:
     bomb = io.BytesIO()
     Image.new("1", (30_000, 30_000)).save(bomb, "PNG")
     write_archive(project / "pebbles.zip", extra={"class0/bomb.png": bomb.getvalue()})
-    assert say(project, "download", "pebbles") == say(project, "curate", "pebbles") == 0
+    assert say(project, "download", "pebbles") == curate(project, "pebbles") == 0
     ledger = pl.read_parquet(project / "collections" / "pebbles" / "ledger.parquet")
     found = ledger.filter(pl.col("source_id").str.ends_with("bomb.png")).row(0, named=True)
     assert found["verdict"] == "unreadable"
@@ -227,7 +235,7 @@ def test_a_full_disk_leaves_nothing(project: Path, capsys: pytest.CaptureFixture
         patched.setattr("pipelines.shards.ShardWriter._add", full)
         assert "the disk is full" in refused(project, capsys, "curate", "pebbles")
     assert not (project / "collections" / "pebbles").exists()
-    assert say(project, "curate", "pebbles") == 0
+    assert curate(project, "pebbles") == 0
 
 
 @pytest.mark.usefixtures("prefect_server")
@@ -236,7 +244,7 @@ def test_two_domains_with_the_same_images(tmp_path: Path, capsys: pytest.Capture
     (tmp_path / "shells.zip").write_bytes((tmp_path / "pebbles.zip").read_bytes())
     assert say(tmp_path, "encoder") == 0
     for domain in ROLES:
-        assert say(tmp_path, "download", domain) == say(tmp_path, "curate", domain) == say(tmp_path, "embed", domain) == 0
+        assert say(tmp_path, "download", domain) == curate(tmp_path, domain) == 0
     line = refused(tmp_path, capsys, "collect")
     assert "domains pebbles and shells hold the same images" in line
     assert "take one of them out of `domains:` in params.yaml" in line

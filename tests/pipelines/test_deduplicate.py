@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from pipelines.curation import Curation
 from pipelines.deduplicate import EVIDENCE, deduplicate
 from pipelines.examine import examine
 from pipelines.ledger import SCHEMA, faults, keep_the_rest, undecided
-from pipelines.params import Curation
 
 THUMB_BYTES = 32 * 32 * 3
 

@@ -6,12 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import polars as pl
-import pytest
 from PIL import Image
 
-from pipelines.examine import examine, quality
+from pipelines.curation import Curation
+from pipelines.examine import examine
 from pipelines.ledger import SCHEMA, record_key
-from pipelines.params import Curation
 from pipelines.perceptual import THUMB_SIDE
 
 SETTINGS = Curation(min_side=16, max_pixels=10_000)
@@ -99,19 +98,6 @@ def test_the_hash_survives_scaling_and_tells_pictures_apart() -> None:
     assert (codes[0] ^ codes[1]).bit_count() <= 4
     assert (codes[0] ^ codes[2]).bit_count() <= 4
     assert (codes[0] ^ codes[3]).bit_count() > 12
-
-
-def test_quality_orders_pictures_as_eyes_do() -> None:
-    dark, bright = Image.new("RGB", (50, 50), (10, 10, 10)), Image.new("RGB", (50, 50), (250, 250, 250))
-    assert quality(dark)[0] < 0.1 < 0.9 < quality(bright)[0]
-    assert quality(dark)[1:] == (0.0, 0.0)
-    checks = Image.fromarray(np.kron(np.indices((5, 5)).sum(0) % 2 * 255, np.ones((10, 10))).astype(np.uint8)).convert("RGB")
-    faint = checks.point(lambda value: 100 + value // 10)
-    blurred = checks.resize((12, 12), Image.Resampling.BOX).resize((50, 50), Image.Resampling.BICUBIC)
-    assert quality(faint)[1] < 0.2 < 0.9 < quality(checks)[1] <= 1.0
-    assert quality(blurred)[2] < quality(checks)[2] == pytest.approx(quality(faint)[2], abs=0.01)
-    assert quality(noise(1, 50))[2] == 0.0
-    assert all(0.0 <= score <= 1.0 for score in quality(noise()))
 
 
 def test_threads_give_what_one_thread_gives() -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from pipelines.curation import Curation
 from pipelines.deduplicate import deduplicate
 from pipelines.examine import examine
-from pipelines.params import Curation
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 PICTURES = (".jpg", ".jpeg", ".png", ".gif")

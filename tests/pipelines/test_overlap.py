@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 from PIL import Image
 
+from pipelines.curation import Curation
 from pipelines.examine import examine
 from pipelines.overlap import OVERLAP, exclusions, find_overlap, refuse_same_domain, same_domain
-from pipelines.params import Curation
 
 
 def scene(seed: int) -> Image.Image:

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_balance import ledger_of
 
+from pipelines.curation import Curation, Splits
 from pipelines.ledger import faults, keep_the_rest
-from pipelines.params import Curation, Splits
 from pipelines.split import split
 
 

@@ -1,0 +1,90 @@
+"""Cached features: one safetensors file with a row a picture, the keys of the rows beside it, and what they were made from."""
+
+import hashlib
+import json
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from safetensors.numpy import save_file
+
+from pipelines.files import read_json, write_json
+
+Floats = npt.NDArray[np.float32]
+FILE = "features.safetensors"
+ABOUT = "source.json"
+KEYS = "keys.parquet"
+
+
+class Features(NamedTuple):
+    """Features of pictures by key. `features_ND` may lie on disk and be read as it is used."""
+
+    keys: pl.Series  # String, unique
+    features_ND: Floats
+
+    def of(self, keys: pl.Series) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        """Features [M, D] of these keys in their order, zeros where one has none, and which of them have one [M]."""
+        rows = pl.DataFrame({"key": self.keys}).with_row_index("row")
+        found = pl.DataFrame({"key": keys}).join(rows, on="key", how="left", maintain_order="left")["row"]
+        has_M = found.is_not_null().to_numpy()
+        features_MD = np.zeros((len(keys), self.features_ND.shape[1]), np.float32)
+        features_MD[has_M] = self.features_ND[found.drop_nulls().to_numpy()]
+        return features_MD, has_M
+
+
+def write_features(folder: Path, keys: pl.Series | None, features_ND: Floats, about: dict[str, Any]) -> None:
+    """Write features into `folder`, with their digest, number and length in source.json beside `about`.
+
+    Without `keys` the rows are those of the domain's index.
+    """
+    features_ND = np.ascontiguousarray(features_ND, np.float32)
+    save_file({"features": features_ND}, folder / FILE)
+    if keys is not None:
+        pl.DataFrame({"key": keys}, schema={"key": pl.String}).write_parquet(folder / KEYS)
+    facts = {
+        "features_digest": digest(features_ND),
+        "dimensions": features_ND.shape[1],
+        "images": features_ND.shape[0],
+    }
+    write_json(folder / ABOUT, about | facts)
+
+
+def digest(features_ND: Floats) -> str:
+    """Hex SHA-256 of the numbers in row order."""
+    return hashlib.sha256(np.ascontiguousarray(features_ND).data).hexdigest()
+
+
+def open_features(folder: Path) -> Features:
+    """Features with their keys, mapped from disk. Raises ValueError naming the file if it is missing or broken."""
+    keys = pl.read_parquet(folder / KEYS)["key"] if (folder / KEYS).exists() else None
+    features_ND = map_features(folder / FILE)
+    if keys is None or len(keys) != len(features_ND) or read_json(folder / ABOUT)["images"] != len(keys):
+        raise ValueError(f"{folder}: features and keys do not belong together; delete it and run `dvc repro`")
+    return Features(keys, features_ND)
+
+
+def map_features(path: Path) -> Floats:
+    """The tensor `features` [N, D] of a safetensors file, mapped from disk. Raises ValueError naming the file."""
+    wrong = f"{path}: expected a safetensors file with the float32 tensor 'features' [N, D]; delete it and run `dvc repro`"
+    try:
+        with path.open("rb") as handle:
+            (length,) = struct.unpack("<Q", handle.read(8))
+            entry = json.loads(handle.read(min(length, 1 << 20)))["features"]
+        (start, end), shape = entry["data_offsets"], tuple(entry["shape"])
+    except (OSError, struct.error, ValueError, KeyError, TypeError):
+        raise ValueError(wrong) from None
+    if entry["dtype"] != "F32" or len(shape) != 2 or path.stat().st_size < 8 + length + end:
+        raise ValueError(wrong)
+    if start == end:
+        return np.empty(shape, np.float32)
+    return np.memmap(path, np.float32, "r", offset=8 + length + start, shape=shape)
+
+
+def concatenated(blocks: Iterable[Floats], dimensions: int) -> Floats:
+    """Blocks [n, D] one below the other; [0, D] where there are none."""
+    found = [np.empty((0, dimensions), np.float32), *blocks]
+    return np.concatenate(found)
