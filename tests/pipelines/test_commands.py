@@ -106,7 +106,7 @@ def test_a_failed_run_shows_its_reason(project: Path, prefect_server: str, capsy
     import httpx
 
     write_params(project, ROLES, curation={"min_per_class": 50})
-    assert say(project, "download", "shells") == 0
+    assert say(project, "download", "shells") == say(project, "embed", "shells") == 0
     line = refused(project, capsys, "curate", "shells")
     assert "domain shells: 0 of its 6 classes have 50 usable images (curation.min_per_class)" in line
     runs = httpx.post(f"{prefect_server}/flow_runs/filter", json={"sort": "START_TIME_DESC", "limit": 1}).json()
@@ -115,12 +115,10 @@ def test_a_failed_run_shows_its_reason(project: Path, prefect_server: str, capsy
 
 
 @pytest.mark.usefixtures("prefect_server")
-def test_a_class_with_one_image_is_set_aside(tmp_path: Path) -> None:
-    write_archive(tmp_path / "pebbles.zip", extra={"lonely/0.png": picture(99, 1)})
-    write_card(tmp_path, "pebbles")
-    write_params(tmp_path, ROLES)
-    assert say(tmp_path, "download", "pebbles") == curate(tmp_path, "pebbles") == 0
-    ledger = pl.read_parquet(tmp_path / "collections" / "pebbles" / "ledger.parquet")
+def test_a_class_with_one_image_is_set_aside(project: Path) -> None:
+    write_archive(project / "pebbles.zip", extra={"lonely/0.png": picture(99, 1)})
+    assert say(project, "download", "pebbles") == curate(project, "pebbles") == 0
+    ledger = pl.read_parquet(project / "collections" / "pebbles" / "ledger.parquet")
     lonely = ledger.filter(pl.col("label") == "lonely").row(0, named=True)
     assert (lonely["verdict"], lonely["reason"]) == ("rare_class", "class has 1 usable images, 5 are needed")
 
