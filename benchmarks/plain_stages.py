@@ -6,17 +6,16 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-import polars as pl
-
 from pipelines.cards import load_card
 from pipelines.files import atomic_folder, read_json
 from pipelines.layout import Layout
+from pipelines.mapping import Batch
 from pipelines.params import Params, load_params
 
 WORKERS = os.cpu_count() or 1
 
 
-def in_threads(name: str, function: Callable[..., Any], batches: Iterable[pl.DataFrame]) -> Iterator[Any]:
+def in_threads(name: str, function: Callable[[Any], Any], batches: Iterable[Batch]) -> Iterator[Any]:
     """The MapBatches of a plain run: as many threads as a flow has."""
     with ThreadPoolExecutor(WORKERS) as pool:
         waiting: deque[Future[Any]] = deque()

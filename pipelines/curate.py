@@ -1,5 +1,7 @@
 """Curate one domain: raw records in; ledger, shards, index and documentation out. The fold over the steps, without Prefect."""
 
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,9 +17,9 @@ from pipelines.files import read_json, write_json
 from pipelines.images import decode, encode_for_shard
 from pipelines.layout import Layout
 from pipelines.ledger import SCHEMA, keep_the_rest
-from pipelines.mapping import BATCH, MapBatches, one_by_one
+from pipelines.mapping import MapBatches, one_by_one
 from pipelines.publish import domain_digest, publish, statistics
-from pipelines.raw import read_raw
+from pipelines.raw import RawSlice, raw_slices
 from pipelines.shards import Sample, ShardWriter
 from pipelines.split import split
 
@@ -40,7 +42,7 @@ def curate(
     """
     settings = settings.with_changes(card.curation)
     raw = layout.raw(card.id)
-    examined = pl.concat(map_batches("examine", lambda batch: examine(batch, settings), read_raw(raw, BATCH)))
+    examined = pl.concat(map_batches("examine", partial(examine_slice, settings), raw_slices(raw)))
     features = open_features(layout.embeddings(card.id))
     decided = decide(examined, features, settings, card.id)
     write_domain(raw, target, decided.ledger, settings, map_batches)
@@ -88,28 +90,58 @@ def pick_features(layout: Layout, domain: str, features: Features, index: pl.Dat
     )
 
 
+def examine_slice(settings: Curation, records: RawSlice) -> pl.DataFrame:
+    """`examine` on raw records that are read here, wherever here is."""
+    return examine(records.read(), settings)
+
+
 def write_domain(raw: Path, target: Path, ledger: pl.DataFrame, settings: Curation, map_batches: MapBatches) -> None:
-    """Write the shards, `index.parquet` and `classes.json` of a finished ledger in one more pass over the raw records."""
-    kept = ledger.filter(pl.col("verdict") == "kept")
-    classes = kept["label"].unique().sort().to_list()
-    places = kept.select(
+    """Write the shards, `index.parquet` and `classes.json` of a finished ledger in one more pass over the raw records.
+
+    The ledger's rows are in the order of the records.
+    """
+    classes = ledger.filter(pl.col("verdict") == "kept")["label"].unique().sort().to_list()
+    places = ledger.select(
         "source_id",
         "key",
         "split",
+        "verdict",
         pl.coalesce("cluster", "key").alias("cluster"),
-        pl.col("label").replace_strict(classes, list(range(len(classes))), return_dtype=pl.Int32).alias("class"),
+        pl.col("label").replace_strict(classes, list(range(len(classes))), default=None, return_dtype=pl.Int32).alias("class"),
     )
-
-    def encode(batch: pl.DataFrame) -> list[Sample]:
-        return [
-            _sample(row, settings) for row in batch.join(places, on="source_id", maintain_order="left").iter_rows(named=True)
-        ]
-
     with ShardWriter(target, settings.shard_images) as writer:
-        for samples in map_batches("shard", encode, read_raw(raw, BATCH)):
+        for samples in map_batches("shard", partial(encode_slice, settings), _placed(raw, places)):
             writer.write(samples)
     writer.index().write_parquet(target / "index.parquet")
     write_json(target / "classes.json", classes)
+
+
+class Placed(NamedTuple):
+    """Raw records with what was decided of those that are kept: source_id, key, split, cluster, class."""
+
+    records: RawSlice
+    places: pl.DataFrame
+
+    @property
+    def height(self) -> int:
+        return self.records.height
+
+    def __str__(self) -> str:
+        return str(self.records)
+
+
+def encode_slice(settings: Curation, placed: Placed) -> list[Sample]:
+    """The kept records of a slice as samples of the shards, in order. Raises ValueError if they cannot be read."""
+    if placed.places.is_empty():
+        return []
+    kept = placed.records.read().join(placed.places, on="source_id", maintain_order="left")
+    return [_sample(row, settings) for row in kept.iter_rows(named=True)]
+
+
+def _placed(raw: Path, places: pl.DataFrame) -> Iterator[Placed]:
+    for records in raw_slices(raw):
+        rows = places.slice(records.first, records.height)
+        yield Placed(records, rows.filter(pl.col("verdict") == "kept").drop("verdict"))
 
 
 def _sample(row: dict[str, Any], settings: Curation) -> Sample:

@@ -5,6 +5,7 @@ ones' are only picked out: changing a rule, a cap or a decision by hand embeds n
 """
 
 import hashlib
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,8 @@ from pipelines.files import read_json
 from pipelines.images import Unreadable, decode
 from pipelines.layout import Layout
 from pipelines.ledger import record_key
-from pipelines.mapping import BATCH, MapBatches, one_by_one
-from pipelines.raw import read_raw
+from pipelines.mapping import MapBatches, one_by_one
+from pipelines.raw import RawSlice, raw_slices
 
 
 def embed(domain: str, layout: Layout, target: Path, max_pixels: int, map_batches: MapBatches = one_by_one) -> int:
@@ -26,14 +27,27 @@ def embed(domain: str, layout: Layout, target: Path, max_pixels: int, map_batche
     raw = layout.raw(domain)
     keys: list[str] = []
     blocks: list[Floats] = []
-    for found, features_ND in map_batches(
-        "embed", lambda batch: encode_batch(batch, encoder, max_pixels), read_raw(raw, BATCH)
-    ):
+    encode = partial(encode_slice, layout.encoder, encoder.digest, max_pixels)
+    for found, features_ND in map_batches("embed", encode, raw_slices(raw)):
         keys += found
         blocks.append(features_ND)
     about = {"encoder_digest": encoder.digest, "content": read_json(raw / "source.json")["content"]}
     write_features(target, pl.Series(keys, dtype=pl.String), concatenated(blocks, encoder.dimensions), about)
     return len(keys)
+
+
+def encode_slice(encoder: Path, digest: str, max_pixels: int, records: RawSlice) -> tuple[list[str], Floats]:
+    """Keys and features [n, D] of the raw records of a slice that can be read, under the encoder of this digest."""
+    return encode_batch(records.read(), _encoder(encoder, digest), max_pixels)
+
+
+@lru_cache(maxsize=1)
+def _encoder(path: Path, digest: str) -> Encoder:
+    """The encoder, read once in each process."""
+    encoder = Encoder.load(path)
+    if encoder.digest != digest:
+        raise ValueError(f"{path}: another encoder than at the start of this run; run it again")
+    return encoder
 
 
 def encode_batch(batch: pl.DataFrame, encoder: Encoder, max_pixels: int) -> tuple[list[str], Floats]:

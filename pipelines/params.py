@@ -1,7 +1,7 @@
 """The control panel, `params.yaml`: which domains in which role, and every setting of curation, training and measurement."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -74,6 +74,21 @@ class Transfer(Settings):
         return Rules(**(self.model_dump() | {"offline": self.offline or offline, "update": update}))
 
 
+class Runner(Settings):
+    """Where the batches of a stage run. None of it bears on what is made, so changing it makes nothing run again."""
+
+    kind: Literal["threads", "processes", "dask"] = "threads"
+    workers: int | None = Field(default=None, ge=1, le=10_000)  # null: one a core
+    address: str | None = None  # dask: a scheduler that runs, e.g. tcp://10.0.0.5:8786
+    cluster: str | None = None  # dask: a cluster class to start, e.g. dask_jobqueue.SLURMCluster
+    options: dict[str, Any] = Field(default_factory=dict)  # of that class
+
+    @model_validator(mode="before")
+    @classmethod
+    def _kind_alone(cls, value: object) -> object:
+        return {"kind": value} if isinstance(value, str) else value  # `runner: processes`
+
+
 class Params(Settings):
     """The whole of params.yaml."""
 
@@ -81,6 +96,7 @@ class Params(Settings):
     sources_folder: str = "."  # where cards' relative locators start
     allow_licences: Literal["all"] | list[str] = "all"
     transfer: Transfer = Transfer()
+    runner: Runner = Runner()
     curation: Curation = Curation()
     training: Training = Training()
     measurement: Measurement = Measurement()

@@ -10,10 +10,10 @@ import logging
 import os
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, quote_plus
 
 from pipelines.secret_shapes import KNOWN, QUERY, SECRET_QUERY, SHAPES, URL
@@ -21,6 +21,7 @@ from pipelines.secret_shapes import KNOWN, QUERY, SECRET_QUERY, SHAPES, URL
 NAMED = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 STRUCK = "***"
 SHORTEST = 6
+Result = TypeVar("Result")
 _filled: dict[str, str] = {}  # values that this process put into locators, with the name of their variable
 _hidden: set[str] = set()
 
@@ -173,6 +174,12 @@ def no_secrets() -> Iterator[None]:
         if error not in shows:
             raise error from None  # only what led to it shows one
         raise _cleaned(error).with_traceback(error.__traceback__) from None
+
+
+def without_secrets(function: Callable[..., Result], *given: Any) -> Result:
+    """Call the function under `no_secrets`; unlike what that decorates, a `functools.partial` of this can travel."""
+    with no_secrets():
+        return function(*given)
 
 
 def _chain(error: BaseException) -> list[BaseException]:

@@ -5,9 +5,9 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, TypeVar, cast
 
-import polars as pl
 from prefect import Flow, Task, tags
 from prefect.artifacts import (
     create_link_artifact,
@@ -21,7 +21,8 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from pipelines.layout import Layout
-from pipelines.secrets import no_secrets
+from pipelines.mapping import Given, Made
+from pipelines.secrets import without_secrets
 
 Result = TypeVar("Result")
 WORKERS = max(1, min(8, os.cpu_count() or 1))
@@ -32,8 +33,12 @@ def run_flow(stage: str, subject: str, function: Callable[[], Result]) -> Result
     """Run `function` as one flow run named `<stage> <subject>` and tagged with both. Its exceptions pass through."""
     name = f"{stage} {subject}".strip()
     runner = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=WORKERS))  # its own type is narrower
+
+    def guarded() -> Result:  # Prefect keeps what a failed run says
+        return without_secrets(function)
+
     flow: Flow[[], Result] = Flow(
-        no_secrets()(function),  # Prefect keeps what a failed run says
+        guarded,
         name=stage,
         flow_run_name=name,
         task_runner=runner,
@@ -46,7 +51,7 @@ def run_flow(stage: str, subject: str, function: Callable[[], Result]) -> Result
 
 def run_task(name: str, function: Callable[[], Result]) -> Result:
     """Run `function` as one task. Its exceptions pass through."""
-    task: Task[[], Result] = Task(no_secrets()(function), name=name, cache_policy=NO_CACHE, persist_result=False)
+    task: Task[[], Result] = Task(partial(without_secrets, function), name=name, cache_policy=NO_CACHE, persist_result=False)
     return task()
 
 
@@ -57,10 +62,14 @@ class Batches:
         self._subject = subject
         self._images = images
 
-    def __call__(self, name: str, function: Callable[..., Any], batches: Iterable[pl.DataFrame]) -> Iterator[Any]:
+    def __call__(self, name: str, function: Callable[[Given], Made], batches: Iterable[Given]) -> Iterator[Made]:
         """Results in order; at most AHEAD batches are in memory at a time."""
-        task: Task[[pl.DataFrame], Any] = Task(
-            no_secrets()(function), name=name, cache_policy=NO_CACHE, persist_result=False, cache_result_in_memory=False
+        task: Task[[Given], Made] = Task(
+            partial(without_secrets, function),
+            name=name,
+            cache_policy=NO_CACHE,
+            persist_result=False,
+            cache_result_in_memory=False,
         )
         progress = Progress(f"{name} {self._subject}", self._images)
         waiting: deque[tuple[Any, int]] = deque()

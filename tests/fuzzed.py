@@ -25,10 +25,11 @@ from fuzzed_shards import shard_case
 from fuzzed_tables import table_case
 
 from pipelines.cards import Card, Label, Source, load_card
-from pipelines.curate import decide, one_by_one, write_domain
+from pipelines.curate import decide, write_domain
 from pipelines.curation import Curation
 from pipelines.examine import examine
 from pipelines.ledger import faults
+from pipelines.mapping import one_by_one
 from pipelines.pins import source_digest
 from pipelines.raw import read_raw, write_raw
 from pipelines.sources import Kind, RawRecord, kind_of
