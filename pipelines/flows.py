@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipelines import watched
+from pipelines import runners, watched
 from pipelines.cards import Card, load_card
 from pipelines.collect import collect
 from pipelines.curate import curate
@@ -79,16 +79,18 @@ def _about(card: Card) -> dict[str, str]:
 def curate_flow(domain: str, params: Params, layout: Layout) -> str:
     """Examine, deduplicate, balance, split and shard a domain into `collections/<domain>/`; its features in `features/<domain>/`."""
     card = load_card(layout.card(domain))
+    layout = runners.seen_from_workers(params.runner, layout)
 
-    def body() -> str:
-        batches = watched.Batches(domain, count_raw(layout.raw(domain)))
+    def body(workers: runners.Workers) -> str:
+        batches = watched.Batches(domain, count_raw(layout.raw(domain)), workers)
         with atomic_folder(layout.features(domain)) as features, atomic_folder(layout.domain(domain)) as target:
             stats = curate(card, layout, target, features, params.curation, batches)
         _show_domain(card, stats, layout)
         found = ", ".join(f"{count} {verdict}" for verdict, count in stats["verdicts"].items() if count)
         return f"{stats['records']} records: {found}; {stats['classes']} classes"
 
-    return watched.run_flow("curate", domain, body)
+    with runners.start(params.runner, layout) as workers:
+        return watched.run_flow("curate", domain, partial(body, workers), workers)
 
 
 def _show_domain(card: Card, stats: dict[str, Any], layout: Layout) -> None:
@@ -120,14 +122,16 @@ def encoder_flow(layout: Layout) -> str:
 
 def embed_flow(domain: str, params: Params, layout: Layout) -> str:
     """Cache the features of a domain's raw records in `embeddings/<domain>/`."""
+    layout = runners.seen_from_workers(params.runner, layout)
 
-    def body() -> str:
-        batches = watched.Batches(domain, count_raw(layout.raw(domain)))
+    def body(workers: runners.Workers) -> str:
+        batches = watched.Batches(domain, count_raw(layout.raw(domain)), workers)
         with atomic_folder(layout.embeddings(domain)) as target:
             images = embed(domain, layout, target, params.curation.max_pixels, batches)
         return f"features of {images} images"
 
-    return watched.run_flow("embed", domain, body)
+    with runners.start(params.runner, layout) as workers:
+        return watched.run_flow("embed", domain, partial(body, workers), workers)
 
 
 def collect_flow(params: Params, layout: Layout) -> str:

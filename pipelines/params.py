@@ -88,6 +88,20 @@ class Runner(Settings):
     def _kind_alone(cls, value: object) -> object:
         return {"kind": value} if isinstance(value, str) else value  # `runner: processes`
 
+    @model_validator(mode="after")
+    def _goes_together(self) -> "Runner":
+        if self.kind != "dask" and (self.address or self.cluster):
+            raise ValueError(f"address and cluster are for kind dask, found kind {self.kind}")
+        if self.address and self.cluster:
+            raise ValueError("address and cluster exclude each other: a scheduler that runs, or a class that starts one")
+        if self.address and self.workers:
+            raise ValueError("a scheduler at an address has its own workers; take workers out, or name no address")
+        if self.cluster and not self.workers:
+            raise ValueError(f"workers: how many {self.cluster} shall start is missing")
+        if self.options and not self.cluster:
+            raise ValueError("options are those of a cluster class, and cluster names none")
+        return self
+
 
 class Params(Settings):
     """The whole of params.yaml."""

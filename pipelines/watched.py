@@ -1,12 +1,11 @@
 """How a stage shows itself in Prefect: names, tags, batches as tasks, progress, artifacts. Import after `server.connect`."""
 
-import os
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from prefect import Flow, Task, tags
 from prefect.artifacts import (
@@ -17,31 +16,38 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 from prefect.cache_policies import NO_CACHE
-from prefect.futures import PrefectFuture
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from pipelines.layout import Layout
 from pipelines.mapping import Given, Made
+from pipelines.runners import Workers
 from pipelines.secrets import without_secrets
 
 Result = TypeVar("Result")
-WORKERS = max(1, min(8, os.cpu_count() or 1))
-AHEAD = WORKERS + 1  # batches in flight; bounds memory whatever the domain's size
 
 
-def run_flow(stage: str, subject: str, function: Callable[[], Result]) -> Result:
+class LightFlow(Flow[[], Any]):
+    """A flow that travels without its function, for a task needs its name alone, and the function may hold a ledger."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Flow, (_nothing, self.name)
+
+
+def _nothing() -> None:
+    """The function of a flow elsewhere."""
+
+
+def run_flow(stage: str, subject: str, function: Callable[[], Result], workers: Workers | None = None) -> Result:
     """Run `function` as one flow run named `<stage> <subject>` and tagged with both. Its exceptions pass through."""
     name = f"{stage} {subject}".strip()
-    runner = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=WORKERS))  # its own type is narrower
 
     def guarded() -> Result:  # Prefect keeps what a failed run says
         return without_secrets(function)
 
-    flow: Flow[[], Result] = Flow(
+    flow: Flow[[], Result] = LightFlow(
         guarded,
         name=stage,
         flow_run_name=name,
-        task_runner=runner,
+        task_runner=workers.task_runner if workers else None,
         persist_result=False,
         validate_parameters=False,
     )
@@ -56,37 +62,46 @@ def run_task(name: str, function: Callable[[], Result]) -> Result:
 
 
 class Batches:
-    """The MapBatches of a flow: each batch a task in the flow's pool, with progress on the terminal and in the UI."""
+    """The MapBatches of a flow: each batch a task of its workers, with progress on the terminal and in the UI."""
 
-    def __init__(self, subject: str, images: int) -> None:
+    def __init__(self, subject: str, images: int, workers: Workers) -> None:
         self._subject = subject
         self._images = images
+        self._workers = workers
 
     def __call__(self, name: str, function: Callable[[Given], Made], batches: Iterable[Given]) -> Iterator[Made]:
-        """Results in order; at most AHEAD batches are in memory at a time."""
+        """Results in order; few are in memory at a time.
+
+        Raises ValueError naming the domain and the batch whose worker died each time that it was tried.
+        """
         task: Task[[Given], Made] = Task(
-            partial(without_secrets, function),
+            partial(without_secrets, partial(self._workers.call, function)),
             name=name,
             cache_policy=NO_CACHE,
             persist_result=False,
             cache_result_in_memory=False,
         )
         progress = Progress(f"{name} {self._subject}", self._images)
-        waiting: deque[tuple[Any, int]] = deque()
+        waiting: deque[tuple[Any, Given]] = deque()
         for batch in batches:
-            waiting.append((task.submit(batch), batch.height))
-            if len(waiting) >= AHEAD:
-                yield _next_result(waiting, progress)
+            waiting.append((task.submit(batch), batch))
+            while len(waiting) >= self._workers.ahead():
+                yield self._next(name, waiting, progress)
         while waiting:
-            yield _next_result(waiting, progress)
+            yield self._next(name, waiting, progress)
         progress.close()
 
-
-def _next_result(waiting: deque[tuple[Any, int]], progress: "Progress") -> Any:
-    future, images = waiting.popleft()
-    result = future.result()
-    progress.add(images)
-    return result
+    def _next(self, name: str, waiting: deque[tuple[Any, Given]], progress: "Progress") -> Any:
+        future, batch = waiting.popleft()
+        try:
+            result = future.result()
+        except self._workers.died:
+            raise ValueError(
+                f"domain {self._subject}: each worker that {name} of {batch} was given to died; "
+                "look for a picture that takes all memory, or give workers more of it"
+            ) from None
+        progress.add(batch.height)
+        return result
 
 
 class Progress:

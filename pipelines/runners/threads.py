@@ -1,0 +1,23 @@
+"""Workers that are threads of this process: no time to start, but Python's own work goes one at a time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+from prefect.futures import PrefectFuture
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+
+from pipelines.params import Runner
+from pipelines.runners.workers import Workers, cores
+
+
+def pool(workers: int) -> TaskRunner[PrefectFuture[Any]]:
+    """Prefect's pool of threads."""
+    return cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=workers))  # its own type is narrower
+
+
+@contextmanager
+def threads(runner: Runner) -> Iterator[Workers]:
+    """One thread a worker."""
+    workers = cores(runner)
+    yield Workers(pool(workers), lambda: workers + 1)
