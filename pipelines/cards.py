@@ -66,13 +66,18 @@ class Card(Settings):
         return canonical(value)
 
 
+def card_files(folder: Path) -> list[Path]:
+    """The cards in a folder, by name; what else is YAML there (overrides) has a dot in its stem, which no id has."""
+    return sorted(path for path in folder.glob("*.yaml") if "." not in path.stem)
+
+
 def load_card(path: Path) -> Card:
     """Read and validate a card.
 
     Raises ValueError (one line: file, field, what was expected) if the file is missing or malformed, or names another domain.
     """
     if not path.exists():
-        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "none"
+        known = ", ".join(card.stem for card in card_files(path.parent)) or "none"
         raise ValueError(f"{path}: no card for domain {path.stem!r}; write one or pick a known domain ({known})")
     card = validate(Card, read_yaml(path), str(path))
     if card.id != path.stem:

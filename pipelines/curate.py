@@ -18,6 +18,7 @@ from pipelines.images import decode, encode_for_shard
 from pipelines.layout import Layout
 from pipelines.ledger import SCHEMA, keep_the_rest
 from pipelines.mapping import MapBatches, one_by_one
+from pipelines.overrides import NO_OVERRIDES, Overrides, apply, load_overrides, tell_relabelled
 from pipelines.publish import domain_digest, publish, statistics
 from pipelines.raw import RawSlice, raw_slices
 from pipelines.shards import Sample, ShardWriter
@@ -44,7 +45,8 @@ def curate(
     raw = layout.raw(card.id)
     examined = pl.concat(map_batches("examine", partial(examine_slice, settings), raw_slices(raw)))
     features = open_features(layout.embeddings(card.id))
-    decided = decide(examined, features, settings, card.id)
+    overrides = load_overrides(layout.overrides(card.id))
+    decided = decide(examined, features, settings, card.id, overrides)
     write_domain(raw, target, decided.ledger, settings, map_batches)
     examined.filter(pl.col("thumb").is_not_null()).select("key", "sha256", "pixel_hash", "thumb").write_parquet(
         target / "fingerprints.parquet"
@@ -54,15 +56,17 @@ def curate(
     index = pl.read_parquet(target / "index.parquet")
     shard_bytes = sum(path.stat().st_size for path in target.glob("*.tar"))
     stats = statistics(decided.ledger, index, decided.split_by, shard_bytes)
-    publish(target, card, settings, stats, read_json(raw / "source.json"))
+    publish(target, card, settings, stats, read_json(raw / "source.json"), overrides)
     pick_features(layout, card.id, features, index, target, features_target)
     return stats
 
 
-def decide(examined: pl.DataFrame, features: Features, settings: Curation, domain: str) -> Decided:
-    """From examined records to a finished ledger."""
+def decide(
+    examined: pl.DataFrame, features: Features, settings: Curation, domain: str, overrides: Overrides = NO_OVERRIDES
+) -> Decided:
+    """From examined records to a finished ledger. What a hand decided comes first and stands."""
     assert examined["key"].is_unique().all(), "two records share a key"
-    ledger = examined.select(list(SCHEMA))
+    ledger = apply(examined.select(list(SCHEMA)), overrides, str(Layout().overrides(domain)))
     thumbs = examined.filter(pl.col("thumb").is_not_null()).select("key", "thumb")
     ledger, evidence = deduplicate(ledger, thumbs, settings.near_duplicates)
     ledger = keep_the_rest(balance(ledger, settings))
@@ -73,6 +77,7 @@ def decide(examined: pl.DataFrame, features: Features, settings: Curation, domai
             "usable images (curation.min_per_class), at least 2 classes are needed; lower it or add images"
         )
     ledger, split_by = split(ledger, settings)
+    ledger = tell_relabelled(ledger, overrides)
     return Decided(ledger, evidence, split_by)
 
 
@@ -104,11 +109,22 @@ def write_domain(raw: Path, target: Path, ledger: pl.DataFrame, settings: Curati
     places = ledger.select(
         "source_id",
         "key",
+        "label",
         "split",
         "verdict",
         pl.coalesce("cluster", "key").alias("cluster"),
         pl.col("label").replace_strict(classes, list(range(len(classes))), default=None, return_dtype=pl.Int32).alias("class"),
     )
+<<<<<<< HEAD
+=======
+
+    def encode(batch: pl.DataFrame) -> list[Sample]:
+        placed = batch.drop("label").join(
+            places, on="source_id", maintain_order="left"
+        )  # the ledger's label: a hand may have set it
+        return [_sample(row, settings) for row in placed.iter_rows(named=True)]
+
+>>>>>>> f7a46ea
     with ShardWriter(target, settings.shard_images) as writer:
         for samples in map_batches("shard", partial(encode_slice, settings), _placed(raw, places)):
             writer.write(samples)

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from pipelines.ledger import give, undecided
+from pipelines.ledger import give
 from pipelines.near import looks, pairs_within, thumbs_of
 
 LOSSY = ("JPEG", "MPO", "WEBP")
@@ -31,17 +31,17 @@ Links = dict[str, dict[str, tuple[str, float]]]
 def deduplicate(ledger: pl.DataFrame, thumbs: pl.DataFrame, near: bool) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Set copies aside: the ledger with verdicts duplicate and label_conflict, `cluster` and `kept_key`, and the evidence.
 
-    `thumbs` has key and thumb; only records without a verdict take part. `near` also looks for resized, coded again, mirrored
-    and turned copies. Every member of a cluster, the keeper too, carries the keeper's key in `cluster`. Where members carry
-    different labels all are label_conflict. A mirrored or turned copy counts only under the same label: where orientation is
+    `thumbs` has key and thumb; only records without a verdict, and those kept by hand, take part. `near` also looks for
+    resized, coded again, mirrored and turned copies. Every member of a cluster, the keeper too, carries the keeper's key in
+    `cluster`. Where members carry different labels all are label_conflict, unless a hand kept or relabelled one. A mirrored or turned copy counts only under the same label: where orientation is
     meaning, as in b and d, it is another picture. The result does not depend on the order of the rows.
     """
-    ranked = rank(undecided(ledger))
+    ranked = rank(ledger.filter(pl.col("verdict").is_null() | (pl.col("override") == "keep")))
     evidence = exact_pairs(ranked)
     if near:
         evidence = pl.concat([evidence, _near_evidence(ranked, thumbs)])
     evidence = evidence.sort("key_a", "key_b")
-    rows = {row["key"]: row for row in ranked.select("key", "label", "sha256", "pixel_hash").iter_rows(named=True)}
+    rows = {row["key"]: row for row in ranked.select("key", "label", "sha256", "pixel_hash", "override").iter_rows(named=True)}
     given: list[dict[str, Any]] = []
     clusters: dict[str, str] = {}
     for members in _clusters(rows, _links(evidence, "near")):
@@ -53,10 +53,14 @@ def deduplicate(ledger: pl.DataFrame, thumbs: pl.DataFrame, near: bool) -> tuple
 
 
 def rank(records: pl.DataFrame) -> pl.DataFrame:
-    """Records from the best copy to the worst: larger area, lossless format, not turned by EXIF, then the smaller source_id."""
+    """Records from the best copy to the worst: kept or relabelled by hand, larger area, lossless format, not turned by EXIF.
+
+    Of what is equal in all, the smaller source_id.
+    """
+    by_hand = pl.col("override").replace_strict({"keep": 0, "relabel": 1}, default=2, return_dtype=pl.Int8)
     area = pl.col("width").cast(pl.Int64) * pl.col("height")
     return records.sort(
-        -area, pl.col("format").is_in(LOSSY), pl.col("exif_orientation") != 1, "source_id", "key", nulls_last=True
+        by_hand, -area, pl.col("format").is_in(LOSSY), pl.col("exif_orientation") != 1, "source_id", "key", nulls_last=True
     )
 
 
@@ -145,6 +149,8 @@ def _clusters(rows: dict[str, dict[str, Any]], links: Links) -> Iterator[Members
 def _verdicts(members: Members, rows: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     keeper = next(iter(members))
     labels = {rows[key]["label"] for key in members}
+    if spoken := _spoken_for(members, rows):
+        return _verdicts_by_hand(members, rows, spoken)
     if len(labels) == 1:
         return [
             {"key": key, "verdict": "duplicate", "reason": _reason(key, keeper, members, rows), "kept_key": keeper}
@@ -157,6 +163,31 @@ def _verdicts(members: Members, rows: dict[str, dict[str, Any]]) -> list[dict[st
         other = min(others, key=lambda name: _strangeness(rows[name], rows[key]))
         reason = f"{_reason(key, other, members, rows)}, which is labelled {rows[other]['label']!r}"
         given.append({"key": key, "verdict": "label_conflict", "reason": reason, "kept_key": None})
+    return given
+
+
+def _spoken_for(members: Members, rows: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """label -> the record that a hand set for it: those kept, else those relabelled; none where relabelled ones disagree."""
+    kept, relabelled = ([key for key in members if rows[key]["override"] == hand] for hand in ("keep", "relabel"))
+    spoken = {rows[key]["label"]: key for key in reversed(kept or relabelled)}
+    return spoken if kept or len(spoken) == 1 else {}
+
+
+def _verdicts_by_hand(members: Members, rows: dict[str, dict[str, Any]], spoken: dict[str, str]) -> list[dict[str, Any]]:
+    """Copies with a label that a hand set are duplicates of its record, the others are label_conflict; what it kept stays."""
+    given = []
+    for key in members:
+        label = rows[key]["label"]
+        keeper = spoken.get(label)
+        if key == keeper or rows[key]["override"] == "keep":
+            continue
+        other = keeper or next(iter(spoken.values()))
+        reason = _reason(key, other, members, rows)
+        if keeper is None:
+            how = "kept by hand under" if rows[other]["override"] == "keep" else "relabelled by hand to"
+            reason += f", which was {how} {rows[other]['label']!r}"
+        verdict = "duplicate" if keeper else "label_conflict"
+        given.append({"key": key, "verdict": verdict, "reason": reason, "kept_key": keeper})
     return given
 
 

@@ -39,6 +39,7 @@ VERDICTS = (
     "dropped_by_hand",
 )
 SPLITS = ("train", "validation", "test")
+OVERRIDES = ("keep", "drop", "relabel")
 
 SCHEMA: dict[str, type[pl.DataType]] = {
     "key": pl.String,
@@ -133,4 +134,19 @@ def faults(ledger: pl.DataFrame) -> list[str]:
         stands = ledger.filter(pl.col("verdict") == "duplicate")["kept_key"].is_in(ledger["key"].implode())
         if not stands.all():
             found.append("a duplicate whose keeper is not in the ledger")
-    return found
+    return found + _faults_by_hand(ledger)
+
+
+def _faults_by_hand(ledger: pl.DataFrame) -> list[str]:
+    """Where a finished ledger is not as its column `override` says."""
+    hand, verdict = pl.col("override").fill_null(""), pl.col("verdict")
+    wrong = {
+        "an override that is not keep, drop or relabel": ~hand.is_in(("", *OVERRIDES)),
+        "a record kept by hand with another verdict": (hand == "keep") & (verdict != "kept"),
+        "dropped by hand without an override, or not in spite of one": (hand == "drop") != (verdict == "dropped_by_hand"),
+        "another label than the source's without a hand, or its own in spite of one": (
+            (hand == "relabel") != (pl.col("label") != pl.col("source_label"))
+        ),
+        "a decision by hand that its reason does not tell": (hand != "") & ~pl.col("reason").str.contains("by hand: "),
+    }
+    return [words for words, condition in wrong.items() if ledger.filter(condition).height]

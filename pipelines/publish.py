@@ -13,6 +13,7 @@ from pipelines.cards import Card
 from pipelines.curation import Curation
 from pipelines.files import sha256_file, write_json, write_text
 from pipelines.ledger import SPLITS, counts
+from pipelines.overrides import NO_OVERRIDES, Overrides
 
 SUMS = "SHA256SUMS"
 
@@ -39,11 +40,12 @@ def statistics(ledger: pl.DataFrame, index: pl.DataFrame, split_by: str, shard_b
     }
 
 
-def provenance(card: Card, settings: Curation, source: Mapping[str, Any]) -> dict[str, Any]:
-    """What went in: the card, the settings, the source as fetched, and the versions that bear on the bytes."""
+def provenance(card: Card, settings: Curation, source: Mapping[str, Any], overrides: Overrides) -> dict[str, Any]:
+    """What went in: card, settings, decisions by hand, the source as fetched, and the versions that bear on the bytes."""
     return {
         "card": card.model_dump(mode="json"),
         "curation": settings.model_dump(mode="json"),
+        "overrides": overrides.model_dump(mode="json"),
         "source": dict(source),
         "versions": {name: version(name) for name in ("pillow", "polars", "numpy")},
     }
@@ -86,9 +88,16 @@ def domain_digest(folder: Path) -> str:
     return hashlib.sha256((folder / SUMS).read_bytes()).hexdigest()
 
 
-def publish(folder: Path, card: Card, settings: Curation, stats: dict[str, Any], source: Mapping[str, Any]) -> None:
+def publish(
+    folder: Path,
+    card: Card,
+    settings: Curation,
+    stats: dict[str, Any],
+    source: Mapping[str, Any],
+    overrides: Overrides = NO_OVERRIDES,
+) -> None:
     """Write stats.json, provenance.json, README.md and, last, SHA256SUMS into a finished domain folder."""
     write_json(folder / "stats.json", stats)
-    write_json(folder / "provenance.json", provenance(card, settings, source))
+    write_json(folder / "provenance.json", provenance(card, settings, source, overrides))
     write_text(folder / "README.md", hub_card(card, stats))
     write_sums(folder)

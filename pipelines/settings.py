@@ -1,7 +1,7 @@
 """What cards and parameters share: strict models whose errors are one line with file, field and what was expected."""
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar, get_args, get_origin
 
 import annotated_types
 import yaml
@@ -21,10 +21,23 @@ class Settings(BaseModel):
 Model = TypeVar("Model", bound=Settings)
 
 
+class _Loader(yaml.SafeLoader):
+    """SafeLoader takes the last of two equal keys without a word; this one refuses them."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            name = (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else id(key)
+            if name in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} stands there twice", key.start_mark)
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping. Raises ValueError (one line, with the file) if it is missing, broken or no mapping."""
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        value = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file") from None
     except UnicodeDecodeError:
@@ -96,12 +109,18 @@ def _field_at(model: type[BaseModel], location: list[Any]) -> FieldInfo | None:
 
 
 def _model_at(model: type[BaseModel], location: list[Any]) -> type[BaseModel] | None:
-    current: type[BaseModel] | None = model
+    kind: Any = model
     for part in location:
-        field = current.model_fields.get(str(part)) if current else None
+        if get_origin(kind) is dict:
+            kind = get_args(kind)[1]  # the part is a key of it
+            continue
+        field = kind.model_fields.get(str(part)) if _is_model(kind) else None
         kind = field.annotation if field else None
-        current = kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
-    return current
+    return kind if _is_model(kind) else None
+
+
+def _is_model(kind: Any) -> TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _bounds(field: FieldInfo) -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pipelines.add.address import Address, address_of
 from pipelines.add.naming import TAKEN, domain_id, licence_of_source, spdx, stem
 from pipelines.add.params_file import read_text, with_domain
-from pipelines.cards import DOMAIN_ID, load_card
+from pipelines.cards import DOMAIN_ID, card_files, load_card
 from pipelines.layout import Layout
 from pipelines.licences import UNKNOWN
 from pipelines.params import Params, Role
@@ -78,13 +78,13 @@ def _new_domain(arguments: argparse.Namespace, told: str, layout: Layout) -> tup
     wanted = domain_id(told)
     if arguments.force or not layout.card(wanted).exists():
         return wanted, []
-    free = domain_id(told, {card.stem for card in layout.cards.glob("*.yaml")})
+    free = domain_id(told, {card.stem for card in card_files(layout.cards)})
     return free, [f"its id is {free}, for {wanted} is there already"]
 
 
 def _card_of(locator: str, layout: Layout) -> Path | None:
     """The card that names this source, if there is one."""
-    for path in sorted(layout.cards.glob("*.yaml")):
+    for path in card_files(layout.cards):
         with suppress(ValueError):
             source = load_card(path).source if locator in path.read_text(encoding="utf-8") else None
             if source is not None and source.kind != "generated" and source.locator == locator:

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from pipelines.cards import load_card
+from pipelines.cards import card_files, load_card
 from pipelines.catalog import SIZES
 from pipelines.housekeeping import state
 from pipelines.layout import Layout
@@ -39,7 +39,7 @@ def catalogue(layout: Layout) -> pl.DataFrame:
 
     Raises ValueError (one line: file, field, what was expected) for a card that is malformed.
     """
-    rows = [_row(path, layout) for path in sorted(layout.cards.glob("*.yaml"))]
+    rows = [_row(path, layout) for path in card_files(layout.cards)]
     name = pl.col("id").str.replace(rf"_({'|'.join(SIZES)})$", "")
     rank = pl.col("size").replace_strict(SIZES, range(len(SIZES)), default=None, return_dtype=pl.Int8)
     return pl.DataFrame(rows, schema=SCHEMA, orient="row").sort(pl.col("subject").str.to_lowercase(), name, rank, "id")
