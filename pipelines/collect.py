@@ -5,9 +5,11 @@ from typing import Any
 import polars as pl
 
 from pipelines.cards import load_card
+from pipelines.copies import ThumbRows
+from pipelines.features import FILE, map_features
 from pipelines.files import atomic_path, read_json, write_json
 from pipelines.layout import Layout
-from pipelines.overlap import exclusions, find_overlap, refuse_same_domain
+from pipelines.overlap import Prints, exclusions, find_overlap, refuse_same_domain
 from pipelines.params import Params
 from pipelines.publish import domain_digest
 
@@ -19,9 +21,9 @@ def collect(params: Params, layout: Layout) -> dict[str, Any]:
     """
     for name in params.domains:
         params.require_allowed(name, load_card(layout.card(name)).licence, layout.params)
-    prints = {name: _kept_fingerprints(layout, name) for name in params.domains}
-    overlap = find_overlap(prints)
-    refuse_same_domain(overlap, {name: frame.height for name, frame in prints.items()})
+    prints = {name: read_prints(layout, name) for name in params.domains}
+    overlap = find_overlap(prints, params.curation.duplicates)
+    refuse_same_domain(overlap, {name: found.rows.height for name, found in prints.items()})
     excluded = exclusions(overlap, dict(params.domains)).sort("domain", "key", "because_domain", "because_key")
     domains = {name: _entry(layout, name, role) for name, role in params.domains.items()}
     encoders = sorted({str(read_json(layout.features(name) / "source.json")["encoder_digest"]) for name in params.domains})
@@ -50,10 +52,15 @@ def _by_licence(domains: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _kept_fingerprints(layout: Layout, name: str) -> pl.DataFrame:
+def read_prints(layout: Layout, name: str) -> Prints:
+    """What the kept images of a domain are compared by, in the order of its index."""
     folder = layout.domain(name)
-    kept = pl.read_parquet(folder / "index.parquet", columns=["key"])
-    return pl.read_parquet(folder / "fingerprints.parquet").join(kept, on="key", how="semi")
+    index = pl.read_parquet(folder / "index.parquet", columns=["key"])
+    rows = index.join(pl.read_parquet(folder / "fingerprints.parquet"), on="key", how="left", maintain_order="left")
+    features_ND = map_features(layout.features(name) / FILE)
+    if rows["thumb"].null_count() or len(features_ND) != rows.height:
+        raise ValueError(f"{folder}: fingerprints, features and index differ; run `dvc repro`")
+    return Prints(rows.drop("thumb"), ThumbRows.of(rows["key"], rows["thumb"]), features_ND)
 
 
 def _entry(layout: Layout, name: str, role: str) -> dict[str, Any]:

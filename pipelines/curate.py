@@ -6,15 +6,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
+import pyarrow.parquet as pq
 
 from pipelines.balance import balance
 from pipelines.cards import Card
+from pipelines.copies import ThumbRows
+from pipelines.copies.store import scratch_thumbs
 from pipelines.curation import Curation
 from pipelines.deduplicate import deduplicate
+from pipelines.evidence import sides
 from pipelines.examine import examine
 from pipelines.features import Features, open_features, write_features
 from pipelines.files import read_json, write_json
-from pipelines.images import decode, encode_for_shard
+from pipelines.images import encode_for_shard
 from pipelines.layout import Layout
 from pipelines.ledger import SCHEMA, keep_the_rest
 from pipelines.mapping import MapBatches, one_by_one
@@ -23,6 +27,8 @@ from pipelines.publish import domain_digest, publish, statistics
 from pipelines.raw import RawSlice, raw_slices
 from pipelines.shards import Sample, ShardWriter
 from pipelines.split import split
+
+FINGERPRINTS = 1000  # in one row group
 
 
 class Decided(NamedTuple):
@@ -43,14 +49,18 @@ def curate(
     """
     settings = settings.with_changes(card.curation)
     raw = layout.raw(card.id)
-    examined = pl.concat(map_batches("examine", partial(examine_slice, settings), raw_slices(raw)))
     features = open_features(layout.embeddings(card.id))
     overrides = load_overrides(layout.overrides(card.id))
-    decided = decide(examined, features, settings, card.id, overrides)
+    with scratch_thumbs(target / "thumbs.part") as scratch:
+        examined = []
+        for batch in map_batches("examine", partial(examine_slice, settings), raw_slices(raw)):
+            readable = batch.filter(pl.col("thumb").is_not_null())
+            scratch.add(readable["key"], readable["thumb"])
+            examined.append(batch.drop("thumb"))
+        thumbs = scratch.read()
+        decided = decide(pl.concat(examined), thumbs, features, settings, card.id, overrides)
+        write_fingerprints(target / "fingerprints.parquet", decided.ledger, thumbs)
     write_domain(raw, target, decided.ledger, settings, map_batches)
-    examined.filter(pl.col("thumb").is_not_null()).select("key", "sha256", "pixel_hash", "thumb").write_parquet(
-        target / "fingerprints.parquet"
-    )
     decided.ledger.write_parquet(target / "ledger.parquet")
     decided.evidence.write_parquet(target / "duplicates.parquet")
     index = pl.read_parquet(target / "index.parquet")
@@ -62,13 +72,18 @@ def curate(
 
 
 def decide(
-    examined: pl.DataFrame, features: Features, settings: Curation, domain: str, overrides: Overrides = NO_OVERRIDES
+    examined: pl.DataFrame,
+    thumbs: ThumbRows,
+    features: Features,
+    settings: Curation,
+    domain: str,
+    overrides: Overrides = NO_OVERRIDES,
 ) -> Decided:
     """From examined records to a finished ledger. What a hand decided comes first and stands."""
     assert examined["key"].is_unique().all(), "two records share a key"
     ledger = apply(examined.select(list(SCHEMA)), overrides, str(Layout().overrides(domain)))
-    thumbs = examined.filter(pl.col("thumb").is_not_null()).select("key", "thumb")
-    ledger, evidence = deduplicate(ledger, thumbs, settings.near_duplicates)
+    near = settings.duplicates if settings.near_duplicates else None
+    ledger, evidence = deduplicate(ledger, thumbs, near, features)
     ledger = keep_the_rest(balance(ledger, settings))
     classes = ledger.filter(pl.col("verdict") == "kept")["label"].n_unique()
     if classes < 2:
@@ -79,6 +94,18 @@ def decide(
     ledger, split_by = split(ledger, settings)
     ledger = tell_relabelled(ledger, overrides)
     return Decided(ledger, evidence, split_by)
+
+
+def write_fingerprints(path: Path, ledger: pl.DataFrame, thumbs: ThumbRows) -> None:
+    """What the kept images are compared by with those of other domains: key, sha256, pixel_hash, side (px) and thumb."""
+    kept = ledger.filter(pl.col("verdict") == "kept")
+    rows = kept.select("key", "sha256", "pixel_hash", side=pl.Series(sides(kept), dtype=pl.Float32))
+    picked = thumbs.pick(rows["key"])
+    schema = pl.DataFrame(schema={**rows.schema, "thumb": pl.Binary}).to_arrow().schema
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for start in range(0, rows.height, FINGERPRINTS):
+            part = slice(start, start + FINGERPRINTS)
+            writer.write_table(rows[part].with_columns(thumb=pl.Series(picked.raw(part), dtype=pl.Binary)).to_arrow())
 
 
 def pick_features(layout: Layout, domain: str, features: Features, index: pl.DataFrame, folder: Path, target: Path) -> None:
@@ -112,19 +139,10 @@ def write_domain(raw: Path, target: Path, ledger: pl.DataFrame, settings: Curati
         "label",
         "split",
         "verdict",
+        *Known._fields,
         pl.coalesce("cluster", "key").alias("cluster"),
         pl.col("label").replace_strict(classes, list(range(len(classes))), default=None, return_dtype=pl.Int32).alias("class"),
     )
-<<<<<<< HEAD
-=======
-
-    def encode(batch: pl.DataFrame) -> list[Sample]:
-        placed = batch.drop("label").join(
-            places, on="source_id", maintain_order="left"
-        )  # the ledger's label: a hand may have set it
-        return [_sample(row, settings) for row in placed.iter_rows(named=True)]
-
->>>>>>> f7a46ea
     with ShardWriter(target, settings.shard_images) as writer:
         for samples in map_batches("shard", partial(encode_slice, settings), _placed(raw, places)):
             writer.write(samples)
@@ -150,7 +168,7 @@ def encode_slice(settings: Curation, placed: Placed) -> list[Sample]:
     """The kept records of a slice as samples of the shards, in order. Raises ValueError if they cannot be read."""
     if placed.places.is_empty():
         return []
-    kept = placed.records.read().join(placed.places, on="source_id", maintain_order="left")
+    kept = placed.records.read().drop("label").join(placed.places, on="source_id", maintain_order="left")
     return [_sample(row, settings) for row in kept.iter_rows(named=True)]
 
 
@@ -160,6 +178,18 @@ def _placed(raw: Path, places: pl.DataFrame) -> Iterator[Placed]:
         yield Placed(records, rows.filter(pl.col("verdict") == "kept").drop("verdict"))
 
 
+class Known(NamedTuple):
+    """What the ledger knows of a picture's file."""
+
+    width: int
+    height: int
+    mode: str
+    format: str
+    exif_orientation: int
+    transparent: bool
+
+
 def _sample(row: dict[str, Any], settings: Curation) -> Sample:
-    suffix, data = encode_for_shard(row["data"], decode(row["data"], settings.max_pixels), settings.image_side)
+    known = Known(*(row[name] for name in Known._fields))
+    suffix, data = encode_for_shard(row["data"], known, settings.image_side, settings.max_pixels)
     return Sample(row["key"], row["label"], row["class"], row["split"], row["cluster"], row["source_id"], suffix, data)

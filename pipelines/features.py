@@ -53,6 +53,11 @@ def write_features(folder: Path, keys: pl.Series | None, features_ND: Floats, ab
     write_json(folder / ABOUT, about | facts)
 
 
+def unit_rows(features_ND: Floats) -> Floats:
+    """Rows scaled to length 1; zero rows stay zero."""
+    return np.asarray(features_ND / np.maximum(np.linalg.norm(features_ND, axis=1, keepdims=True), 1e-12), np.float32)
+
+
 def digest(features_ND: Floats) -> str:
     """Hex SHA-256 of the numbers in row order."""
     return hashlib.sha256(np.ascontiguousarray(features_ND).data).hexdigest()

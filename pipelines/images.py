@@ -3,6 +3,7 @@
 import io
 import warnings
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -52,17 +53,19 @@ class Decoded:
         return self.mode in GREY_MODES or self.mode.startswith("I;16")
 
 
-def decode(data: bytes, max_pixels: int) -> Decoded:
+def decode(data: bytes, max_pixels: int, longest: int | None = None) -> Decoded:
     """Read a picture of untrusted origin; of an animation, the first frame.
 
-    16-bit pictures are scaled by the whole range of 16 bits; other deep ones as `_to_eight_bits` says.
+    With `longest`, a JPEG may come at a half, a quarter or an eighth of its size, its longer side at least so many pixels;
+    its damage is found all the same. 16-bit pictures are scaled by the whole range of 16 bits; other deep ones as
+    `_to_eight_bits` says.
     Raises Unreadable, and nothing else, if the file is empty, no picture, truncated, damaged or larger than `max_pixels`.
     """
     if not data:
         raise Unreadable("empty file")
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
-            return _decode(opened, max_pixels)
+            return _decode(opened, max_pixels, longest)
     except Unreadable:
         raise
     except UnidentifiedImageError:
@@ -73,7 +76,7 @@ def decode(data: bytes, max_pixels: int) -> Decoded:
         raise Unreadable(_why(error)) from None
 
 
-def _decode(opened: Image.Image, max_pixels: int) -> Decoded:
+def _decode(opened: Image.Image, max_pixels: int, longest: int | None) -> Decoded:
     width, height = opened.size
     if width * height > max_pixels:
         raise Unreadable(f"{_too_large(max_pixels)}: {width} x {height}")
@@ -81,6 +84,8 @@ def _decode(opened: Image.Image, max_pixels: int) -> Decoded:
         raise Unreadable("picture without pixels")
     mode, kind = opened.mode, opened.format or "unknown"
     orientation = _orientation(opened)
+    if longest and kind in JPEGS and (factor := max(width, height) // longest) > 1:
+        opened.draft(None, (width // factor, height // factor))  # the mode stays
     opened.load()
     if opened.width * opened.height > max_pixels:
         raise Unreadable(_too_large(max_pixels))
@@ -142,18 +147,43 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.rint(scaled).astype(np.uint8))
 
 
-def encode_for_shard(data: bytes, decoded: Decoded, image_side: int) -> tuple[str, bytes]:
+class Described(Protocol):
+    """What a file says of itself, as `Decoded` and the ledger have it."""
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def height(self) -> int: ...
+
+    @property
+    def mode(self) -> str: ...
+
+    @property
+    def format(self) -> str: ...
+
+    @property
+    def exif_orientation(self) -> int: ...
+
+    @property
+    def transparent(self) -> bool: ...
+
+
+def encode_for_shard(data: bytes, known: Described, image_side: int, max_pixels: int) -> tuple[str, bytes]:
     """Suffix ("jpg" or "png") and bytes of a picture as a shard holds it: upright, RGB or L, at most `image_side` px long.
 
     The source's own coded pixels are kept where they already are so, less blocks that tell about people (EXIF, XMP, comments);
-    otherwise the picture is scaled down and coded again, as JPEG only if it was one. Deterministic.
+    otherwise the picture is decoded, scaled down and coded again, as JPEG only if it was one. Deterministic.
+    `known` is what decoding it has told before.
     """
-    lossy = decoded.format in JPEGS
+    lossy = known.format in JPEGS
     suffix = "jpg" if lossy else "png"
-    if _fits(decoded, image_side):
+    if _fits(known, image_side):
         bare = without_metadata(data, "JPEG" if lossy else "PNG")
         if bare is not None:
             return suffix, bare
+    # twice the side is enough for a scaled picture that looks no other than one of all pixels
+    decoded = decode(data, max_pixels, 2 * image_side)
     image = decoded.image.convert("L") if decoded.grey else decoded.image
     longest = max(image.size)
     if longest > image_side:
@@ -167,7 +197,7 @@ def encode_for_shard(data: bytes, decoded: Decoded, image_side: int) -> tuple[st
     return suffix, buffer.getvalue()
 
 
-def _fits(decoded: Decoded, image_side: int) -> bool:
+def _fits(decoded: Described, image_side: int) -> bool:
     return (
         decoded.format in (*JPEGS, "PNG")
         and decoded.mode in ("RGB", "L")

@@ -9,7 +9,8 @@ source_label   the class the source gives it; another one only where it was rela
 group          what it may not be parted from (frames of one video, photographs of one thing); null where the card has no rule
 bytes          length of the encoded file
 sha256         of the encoded file
-pixel_hash     of the upright RGB pixels and their size; null if unreadable
+pixel_hash     of the upright RGB pixels and their size; null if unreadable. A JPEG at least twice as long as the pictures of
+               the shards is read at a half, a quarter or an eighth of its size, no smaller than these
 phash          64-bit perceptual hash as 16 hex digits; null if unreadable
 width, height  px as stored, before any turn by EXIF
 mode, format   as Pillow names them

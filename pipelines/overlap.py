@@ -1,57 +1,64 @@
 """Leakage between domains: images that occur in more than one, and what must stay out of training for it."""
 
+from collections.abc import Mapping
 from itertools import combinations
+from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from pipelines.near import Looks, looks, pairs_between, thumbs_of
+from pipelines.copies import Seen, ThumbRows, pairs_between
+from pipelines.curation import Duplicates
+from pipelines.evidence import EVIDENCE, exact_rows, near_rows
+from pipelines.features import unit_rows
 
 SAME_DOMAIN = 0.9  # share of the smaller domain
 OVERLAP: dict[str, type[pl.DataType]] = {
     "domain_a": pl.String,
     "key_a": pl.String,
     "domain_b": pl.String,
-    "key_b": pl.String,
-    "step": pl.String,  # bytes, pixels or near: the strictest that holds
-    "distance": pl.Int32,  # bits between the perceptual hashes; 0 for exact copies
-    "agreement": pl.Float32,  # 0 to 1
-    "transform": pl.String,  # what turns the picture of key_a into that of key_b
+    **{name: kind for name, kind in EVIDENCE.items() if name not in ("key_a", "copies")},
 }
 
 
-def find_overlap(fingerprints: dict[str, pl.DataFrame]) -> pl.DataFrame:
+class Prints(NamedTuple):
+    """What the kept images of a domain are compared by, in one order. `rows`: key, sha256, pixel_hash, side (px)."""
+
+    rows: pl.DataFrame
+    thumbs: ThumbRows
+    features_ND: npt.NDArray[np.float32] | None = None
+
+    def seen(self) -> Seen:
+        """The images as the search for near copies sees them."""
+        unit = None if self.features_ND is None else unit_rows(self.features_ND)
+        return Seen(self.thumbs, self.rows["side"].cast(pl.Float32).to_numpy(), unit)
+
+
+def find_overlap(prints: Mapping[str, Prints], settings: Duplicates) -> pl.DataFrame:
     """Images that occur in two domains: one row a pair, with the strictest step that holds. domain_a < domain_b, sorted.
 
-    `fingerprints` maps a domain to key, sha256, pixel_hash and thumb of its kept records.
+    The steps are those within a domain: equal bytes, equal pixels, and near copies that hashes or features propose and pixels
+    confirm.
     """
-    seen = {domain: looks(thumbs_of(frame["thumb"])) for domain, frame in fingerprints.items()}
+    seen = {domain: found.seen() for domain, found in prints.items()}
     found = [pl.DataFrame(schema=OVERLAP)]
-    for one, other in combinations(sorted(fingerprints), 2):
-        pairs = _between(fingerprints[one], fingerprints[other], seen[one], seen[other])
+    for one, other in combinations(sorted(prints), 2):
+        pairs = _between(prints[one], prints[other], seen[one], seen[other], settings)
         found.append(pairs.with_columns(domain_a=pl.lit(one), domain_b=pl.lit(other)).select(list(OVERLAP)))
     return pl.concat(found).sort("domain_a", "domain_b", "key_a", "key_b")
 
 
-def _between(ours: pl.DataFrame, theirs: pl.DataFrame, our_looks: Looks, their_looks: Looks) -> pl.DataFrame:
-    near = pairs_between(our_looks, their_looks)
-    keys_a = ours.select(pl.col("key").alias("key_a")).with_row_index("a").cast({"a": pl.Int64})
-    keys_b = theirs.select(pl.col("key").alias("key_b")).with_row_index("b").cast({"b": pl.Int64})
-    named = near.join(keys_a, on="a").join(keys_b, on="b").with_columns(step=pl.lit("near"))
-    columns = [name for name in OVERLAP if not name.startswith("domain")]
-    found = [_equal(ours, theirs, "sha256", "bytes"), _equal(ours, theirs, "pixel_hash", "pixels"), named.select(columns)]
-    return pl.concat(found).unique(["key_a", "key_b"], keep="first", maintain_order=True)
+def _between(ours: Prints, theirs: Prints, our_seen: Seen, their_seen: Seen, settings: Duplicates) -> pl.DataFrame:
+    pairs = pairs_between(our_seen, their_seen, settings.turns)
+    near = near_rows(pairs, ours.rows["key"], theirs.rows["key"], settings.agreement).filter("copies")
+    exact = [_equal(ours.rows, theirs.rows, column, step) for column, step in (("sha256", "bytes"), ("pixel_hash", "pixels"))]
+    return pl.concat([*exact, near]).unique(["key_a", "key_b"], keep="first", maintain_order=True)
 
 
 def _equal(ours: pl.DataFrame, theirs: pl.DataFrame, column: str, step: str) -> pl.DataFrame:
     both = ours.select(column, key_a="key").join(theirs.select(column, key_b="key"), on=column)
-    return both.select(
-        "key_a",
-        "key_b",
-        pl.lit(step).alias("step"),
-        pl.lit(0, pl.Int32).alias("distance"),
-        pl.lit(1.0, pl.Float32).alias("agreement"),
-        pl.lit("none").alias("transform"),
-    )
+    return exact_rows(both.select("key_a", "key_b", pl.lit(step).alias("step")))
 
 
 def exclusions(overlap: pl.DataFrame, roles: dict[str, str]) -> pl.DataFrame:

@@ -1,0 +1,262 @@
+"""Near copies among pictures, or between two sets of them: proposals by hashes and features, confirmed on thumbnails."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from pipelines.copies.agree import judge
+from pipelines.copies.align import aligned
+from pipelines.copies.propose import Floats, Indices, buckets, codes_of
+from pipelines.copies.store import ThumbRows
+from pipelines.copies.turns import INVERSE, TURNS, turned, turned_waves
+from pipelines.copies.waves import BAND, MIDDLES, WHOLE, View, hashes, inverse, placement, waves
+
+MOST_BITS = 16  # of 63 in which the hashes of a proposed pair differ at most
+LEAST_LIKENESS = 0.85  # cosine of the waves of a proposed pair
+WAYS = 2  # in which one pair is looked at, ...
+AS_LIKELY = 0.03  # ... the second if it is about as likely as the first
+LIKELIEST = 8  # other pictures that one picture is compared with, beside those that it is among the likeliest of
+FEATURE_BITS = 64
+FEATURE_MOST_BITS = 14
+LEAST_FEATURE_LIKENESS = 0.85
+FLAT = 2.0  # grey levels; a picture that deviates less is no evidence of anything
+BLOCK_PAIRS = 512  # looked at at once
+BLOCK_WAVES = 4096  # pictures transformed at once
+FLOOR = 0.5  # agreement below which a pair is not worth keeping as evidence
+COEFFICIENTS = BAND * BAND
+NAMES = tuple(TURNS)
+MOST_HELD = 4_000_000  # proposals in memory, before they are thinned out
+
+PAIRS: dict[str, type[pl.DataType]] = {
+    "a": pl.Int64,
+    "b": pl.Int64,
+    "proposed_by": pl.String,  # hashes or features
+    "transform": pl.String,  # what turns picture a into picture b
+    "distance": pl.Int32,  # bits between the hashes; of middles, where these proposed the pair
+    "agreement": pl.Float32,  # 0 to 1
+    "scale": pl.Float32,  # of what lies in b: below 1 it is a cut-out of a, above 1 a lies within it
+}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Pictures as the search sees them. `sides_N`: root of width times height, px. `features_ND`: unit rows, or None."""
+
+    thumbs: ThumbRows
+    sides_N: Floats
+    features_ND: Floats | None = None
+
+    def __len__(self) -> int:
+        return len(self.thumbs)
+
+    def waves(self, view: View) -> Floats:
+        """Cosine coefficients of a view of each picture [N, BAND, BAND]."""
+        found = np.empty((len(self), BAND, BAND), np.float32)
+        for start in range(0, len(self), BLOCK_WAVES):
+            part = slice(start, start + BLOCK_WAVES)
+            found[part] = waves(self.thumbs.take(part).grey_NHW, view)
+        return found
+
+    @cached_property
+    def waves_NFF(self) -> Floats:
+        """Cosine coefficients of the whole pictures."""
+        return self.waves(WHOLE)
+
+    @cached_property
+    def tells_N(self) -> npt.NDArray[np.bool_]:
+        """Whether a picture shows anything at all."""
+        deviation = np.empty(len(self), np.float32)
+        for start in range(0, len(self), BLOCK_WAVES):
+            part = slice(start, start + BLOCK_WAVES)
+            deviation[part] = self.thumbs.take(part).grey_NHW.std((1, 2))
+        return deviation >= FLAT
+
+
+def pairs_within(seen: Seen, turns: bool = True) -> pl.DataFrame:
+    """Pairs of pictures that may be copies, a < b, in the form of PAIRS: one row a pair, sorted; those that agree at FLOOR."""
+    return _pairs(seen, seen, turns, within=True)
+
+
+def pairs_between(ours: Seen, theirs: Seen, turns: bool = True) -> pl.DataFrame:
+    """Pairs of our pictures (a) and theirs (b), in the form of `pairs_within`."""
+    return _pairs(ours, theirs, turns, within=False)
+
+
+def agreements(seen: Seen, a_P: Indices, b_P: Indices, turns: Sequence[str]) -> Floats:
+    """How well picture a agrees with picture b after the turn, 0 to 1 [P]; the best of whole on whole, cut and framed."""
+    views = range(-len(MIDDLES), len(MIDDLES) + 1)
+    columns = {"a": a_P, "b": b_P, "turn": [NAMES.index(turn) for turn in turns], "pair": np.arange(len(a_P))}
+    asked = pl.DataFrame(columns).join(pl.DataFrame({"view": list(views)}), how="cross")
+    asked = asked.with_columns(distance=pl.lit(0, pl.Int16), likeness=pl.lit(1.0, pl.Float32), by_features=pl.lit(False))
+    asked = asked.with_columns(pl.col(name).cast(kind) for name, kind in PROPOSED.items())
+    best = np.zeros(len(a_P), np.float32)
+    for block in asked.iter_slices(BLOCK_PAIRS):
+        rows, agreement, _ = _looked_at(seen, seen, block)
+        np.maximum.at(best, block["pair"].to_numpy()[rows], agreement)
+    return best
+
+
+def _pairs(ours: Seen, theirs: Seen, turns: bool, within: bool) -> pl.DataFrame:
+    proposed = _likeliest(_proposals(ours, theirs, NAMES if turns else NAMES[:1], within))
+    found = [_judged(ours, theirs, block) for block in proposed.iter_slices(BLOCK_PAIRS)]
+    pairs = pl.concat([pl.DataFrame(schema=PAIRS), *found])
+    if within:
+        pairs = _one_way(pairs)
+    # of several ways to lay a pair the best counts; among equals the unturned one
+    plain = pl.col("transform") != "none"
+    ranked = pairs.sort("a", "b", -pl.col("agreement").round(3), plain, "transform", "proposed_by", maintain_order=True)
+    return ranked.unique(["a", "b"], keep="first", maintain_order=True)
+
+
+def _one_way(pairs: pl.DataFrame) -> pl.DataFrame:
+    """The same pairs with a < b."""
+    back = pairs.filter(pl.col("a") > pl.col("b"))
+    back = back.with_columns(a="b", b="a", transform=pl.col("transform").replace(INVERSE), scale=1 / pl.col("scale"))
+    return pl.concat([pairs.filter(pl.col("a") < pl.col("b")), back.select(pairs.columns)])
+
+
+PROPOSED: dict[str, type[pl.DataType]] = {
+    "a": pl.Int32,
+    "b": pl.Int32,
+    "turn": pl.Int8,  # of a, its place in NAMES
+    "view": pl.Int8,  # 0: whole on whole; i: a is view i of b; -i: b is view i of a (of MIDDLES, from 1)
+    "distance": pl.Int16,
+    "likeness": pl.Float32,
+    "by_features": pl.Boolean,
+}
+
+
+def _likeliest(proposals: Iterator[pl.DataFrame]) -> pl.DataFrame:
+    """Of each pair the likeliest ways to lay it, and of each picture the likeliest others; sorted."""
+    kept = pl.DataFrame(schema=PROPOSED)
+    for part in proposals:
+        kept = pl.concat([kept, part])
+        if kept.height > MOST_HELD:
+            kept = _thinned(kept)
+    kept = _thinned(kept)
+    return kept.sort("a", "b", "turn", "view")
+
+
+def _thinned(proposed: pl.DataFrame) -> pl.DataFrame:
+    ways = proposed.sort("a", "b", -pl.col("likeness"), "turn", "view")
+    better = pl.col("likeness").max().over("a", "b")
+    ways = ways.filter((pl.int_range(pl.len()).over("a", "b") < WAYS) & (pl.col("likeness") >= better - AS_LIKELY))
+    pairs = ways.group_by("a", "b").agg(pl.col("likeness").max(), pl.col("by_features").any())
+    rank = pl.struct(-pl.col("likeness"), "b", "a").rank("ordinal")
+    near = pairs.filter((rank.over("a") <= LIKELIEST) | (rank.over("b") <= LIKELIEST) | pl.col("by_features"))
+    return ways.join(near.select("a", "b"), on=["a", "b"], how="semi")
+
+
+def _proposals(ours: Seen, theirs: Seen, names: Sequence[str], within: bool) -> Iterator[pl.DataFrame]:
+    """Pairs by their hashes, a view and a turn at a time; then by features."""
+    if len(ours) == 0 or len(theirs) == 0:
+        return
+    yield from _by_hashes(ours, theirs, names, 0, within)
+    for view in range(1, len(MIDDLES) + 1):
+        yield from _by_hashes(ours, theirs, names, view, within)
+        if not within:  # within one set the other way round is met at the other picture
+            for found in _by_hashes(theirs, ours, names, view, within):
+                yield found.with_columns(
+                    a="b",
+                    b="a",
+                    view=-pl.col("view"),
+                    turn=pl.col("turn").replace_strict(_INVERSE_NUMBERS, return_dtype=pl.Int8),
+                ).select(list(PROPOSED))
+    if ours.features_ND is not None and theirs.features_ND is not None:
+        yield from _by_features(ours, theirs, within)
+
+
+_INVERSE_NUMBERS = {number: NAMES.index(INVERSE.get(name, name)) for number, name in enumerate(NAMES)}
+
+
+def _by_hashes(ours: Seen, theirs: Seen, names: Sequence[str], view: int, within: bool) -> Iterator[pl.DataFrame]:
+    """Pairs of which our whole picture looks like that view of theirs."""
+    others = theirs.waves(MIDDLES[view - 1]) if view else theirs.waves_NFF
+    table = buckets(hashes(others), COEFFICIENTS, first=1)
+    unit = _unit(others)
+    for number, name in enumerate(names):
+        mine = turned_waves(ours.waves_NFF, name)
+        unit_mine = _unit(mine)
+        # a turn of two wholes is found from either side
+        half = within and view == 0 and name not in INVERSE
+        for a, b, distance in table.meet(hashes(mine), np.abs(mine.reshape(len(mine), -1)), MOST_BITS):
+            likeness = np.einsum("pk,pk->p", unit_mine[a], unit[b])
+            keep = (likeness >= LEAST_LIKENESS) & ours.tells_N[a] & theirs.tells_N[b]
+            if within:
+                keep &= (a < b) if half else (a != b)
+            yield _proposed(a[keep], b[keep], number, view, distance[keep], likeness[keep], by_features=False)
+
+
+def _proposed(
+    a: Indices, b: Indices, turn: int, view: int, distance: npt.NDArray[np.uint8], likeness: Floats, by_features: bool
+) -> pl.DataFrame:
+    columns = {"a": a.astype(np.int32), "b": b.astype(np.int32), "distance": distance.astype(np.int16), "likeness": likeness}
+    frame = pl.DataFrame(columns)
+    return frame.with_columns(turn=pl.lit(turn, pl.Int8), view=pl.lit(view, pl.Int8), by_features=pl.lit(by_features)).select(
+        pl.col(name).cast(kind) for name, kind in PROPOSED.items()
+    )
+
+
+def _unit(waves_NFF: Floats) -> Floats:
+    flat = waves_NFF.reshape(len(waves_NFF), -1)[:, 1:]
+    return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6), np.float32)
+
+
+def _by_features(ours: Seen, theirs: Seen, within: bool) -> Iterator[pl.DataFrame]:
+    """Pairs whose features point the same way, unturned."""
+    assert ours.features_ND is not None
+    assert theirs.features_ND is not None
+    middle = theirs.features_ND[:, :FEATURE_BITS].mean(0)
+    mine, other = ours.features_ND[:, :FEATURE_BITS] - middle, theirs.features_ND[:, :FEATURE_BITS] - middle
+    table = buckets(codes_of(other), FEATURE_BITS)
+    for a, b, _ in table.meet(codes_of(mine), np.abs(mine), FEATURE_MOST_BITS):
+        likeness = np.einsum("pk,pk->p", ours.features_ND[a], theirs.features_ND[b])
+        keep = (likeness >= LEAST_FEATURE_LIKENESS) & ours.tells_N[a] & theirs.tells_N[b]
+        keep &= (a < b) if within else True
+        a, b = a[keep], b[keep]
+        distance = np.bitwise_count(hashes(ours.waves_NFF[a]) ^ hashes(theirs.waves_NFF[b]))
+        yield _proposed(a, b, 0, 0, distance, likeness[keep], by_features=True)
+
+
+def _placements() -> Floats:
+    """Where the second picture lies in the first, by `view` + len(MIDDLES)."""
+    parts = [placement(view) for view in MIDDLES]
+    whole = np.array([1, 0, 1, 0], np.float32)
+    return np.stack([*reversed(parts), whole, *(inverse(part) for part in parts)])
+
+
+def _judged(ours: Seen, theirs: Seen, pairs: pl.DataFrame) -> pl.DataFrame:
+    """Those of the proposed pairs that agree well enough to be kept as evidence."""
+    rows, agreement, laid = _looked_at(ours, theirs, pairs)
+    kept = pairs[rows]
+    columns = {
+        "a": kept["a"].cast(pl.Int64),
+        "b": kept["b"].cast(pl.Int64),
+        "proposed_by": pl.Series(np.where(kept["by_features"].to_numpy(), "features", "hashes"), dtype=pl.String),
+        "transform": pl.Series([NAMES[number] for number in kept["turn"]], dtype=pl.String),
+        "distance": kept["distance"].cast(pl.Int32),
+        "agreement": agreement,
+        "scale": np.sqrt(laid[:, 0] * laid[:, 2]),
+    }
+    return pl.DataFrame(columns, schema=PAIRS)
+
+
+def _looked_at(ours: Seen, theirs: Seen, pairs: pl.DataFrame) -> tuple[Indices, Floats, Floats]:
+    """Which of the proposed pairs agree at FLOOR or better [K], how well [K], and how they lie [K, 4]."""
+    a, b, turn = (pairs[name].to_numpy() for name in ("a", "b", "turn"))
+    first, second = ours.thumbs.take(a), theirs.thumbs.take(b)
+    grey, colours = first.grey_NHW.astype(np.float32), first.colour_NPPC.copy()
+    for number in np.unique(turn):
+        rows = turn == number
+        grey[rows], colours[rows] = turned(grey[rows], NAMES[number]), turned(colours[rows], NAMES[number])
+    other = second.grey_NHW.astype(np.float32)
+    laid, correlation = aligned(grey, other, _placements()[pairs["view"].to_numpy() + len(MIDDLES)])
+    rows = np.flatnonzero(correlation >= FLOOR)
+    sides = ours.sides_N[a[rows]], theirs.sides_N[b[rows]]
+    agreement = judge((grey[rows], colours[rows]), (other[rows], second.colour_NPPC[rows]), laid[rows], sides)
+    good = agreement >= FLOOR
+    return rows[good], agreement[good], laid[rows[good]]
