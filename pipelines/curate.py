@@ -20,6 +20,7 @@ from pipelines.ledger import SCHEMA, keep_the_rest
 from pipelines.mapping import MapBatches, one_by_one
 from pipelines.overrides import NO_OVERRIDES, Overrides, apply, load_overrides, tell_relabelled
 from pipelines.publish import domain_digest, publish, statistics
+from pipelines.quality import set_aside
 from pipelines.raw import RawSlice, raw_slices
 from pipelines.shards import Sample, ShardWriter
 from pipelines.split import split
@@ -67,6 +68,7 @@ def decide(
     """From examined records to a finished ledger. What a hand decided comes first and stands."""
     assert examined["key"].is_unique().all(), "two records share a key"
     ledger = apply(examined.select(list(SCHEMA)), overrides, str(Layout().overrides(domain)))
+    ledger = set_aside(ledger, settings.quality)
     thumbs = examined.filter(pl.col("thumb").is_not_null()).select("key", "thumb")
     ledger, evidence = deduplicate(ledger, thumbs, settings.near_duplicates)
     ledger = keep_the_rest(balance(ledger, settings))
@@ -115,16 +117,7 @@ def write_domain(raw: Path, target: Path, ledger: pl.DataFrame, settings: Curati
         pl.coalesce("cluster", "key").alias("cluster"),
         pl.col("label").replace_strict(classes, list(range(len(classes))), default=None, return_dtype=pl.Int32).alias("class"),
     )
-<<<<<<< HEAD
-=======
-
-    def encode(batch: pl.DataFrame) -> list[Sample]:
-        placed = batch.drop("label").join(
-            places, on="source_id", maintain_order="left"
-        )  # the ledger's label: a hand may have set it
-        return [_sample(row, settings) for row in placed.iter_rows(named=True)]
-
->>>>>>> f7a46ea
+    ledger = set_aside(ledger, settings.quality)
     with ShardWriter(target, settings.shard_images) as writer:
         for samples in map_batches("shard", partial(encode_slice, settings), _placed(raw, places)):
             writer.write(samples)

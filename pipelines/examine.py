@@ -11,6 +11,7 @@ from pipelines.curation import Curation
 from pipelines.images import Decoded, Unreadable, decode
 from pipelines.ledger import SCHEMA, record_key
 from pipelines.perceptual import THUMB_SIDE, hash_digits, hashes, spectra
+from pipelines.quality import native, scores
 
 
 def examine(batch: pl.DataFrame, settings: Curation) -> pl.DataFrame:
@@ -31,6 +32,10 @@ def examine(batch: pl.DataFrame, settings: Curation) -> pl.DataFrame:
         thumbs_NHWC = np.stack([np.frombuffer(row["thumb"], np.uint8) for row in seen]).reshape(-1, THUMB_SIDE, THUMB_SIDE, 3)
         for row, digits in zip(seen, hash_digits(hashes(spectra(thumbs_NHWC))), strict=True):
             row["phash"] = digits
+        width_N, height_N = (np.array([row[side] for row in seen], np.int32) for side in ("width", "height"))
+        found = scores(thumbs_NHWC, width_N, height_N, np.array([row["native"] for row in seen]))
+        for row, values in zip(seen, zip(*(values_N.tolist() for values_N in found.values()), strict=True), strict=True):
+            row |= {f"quality_{name}": value for name, value in zip(found, values, strict=True)}
     return pl.DataFrame(rows, schema={**SCHEMA, "thumb": pl.Binary})
 
 
@@ -69,6 +74,7 @@ def _looks(decoded: Decoded) -> dict[str, Any]:
         "exif_orientation": decoded.exif_orientation,
         "transparent": decoded.transparent,
         "thumb": thumb(image),
+        "native": native(image),
     }
 
 
