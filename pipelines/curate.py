@@ -24,6 +24,7 @@ from pipelines.ledger import SCHEMA, keep_the_rest
 from pipelines.mapping import MapBatches, one_by_one
 from pipelines.overrides import NO_OVERRIDES, Overrides, apply, load_overrides, tell_relabelled
 from pipelines.publish import domain_digest, publish, statistics
+from pipelines.quality import set_aside
 from pipelines.raw import RawSlice, raw_slices
 from pipelines.shards import Sample, ShardWriter
 from pipelines.split import split
@@ -82,6 +83,7 @@ def decide(
     """From examined records to a finished ledger. What a hand decided comes first and stands."""
     assert examined["key"].is_unique().all(), "two records share a key"
     ledger = apply(examined.select(list(SCHEMA)), overrides, str(Layout().overrides(domain)))
+    ledger = set_aside(ledger, settings.quality)
     near = settings.duplicates if settings.near_duplicates else None
     ledger, evidence = deduplicate(ledger, thumbs, near, features)
     ledger = keep_the_rest(balance(ledger, settings))

@@ -3,14 +3,16 @@
 import hashlib
 from typing import Any
 
+import numpy as np
 import polars as pl
 import xxhash
 
-from pipelines.copies.thumbs import rows_of, thumb, thumbs_of
+from pipelines.copies.thumbs import SIDE, reduced, rows_of, thumb_of, thumbs_of
 from pipelines.copies.waves import hash_digits, hashes, waves
 from pipelines.curation import Curation
 from pipelines.images import Decoded, Unreadable, decode
 from pipelines.ledger import SCHEMA, record_key
+from pipelines.quality import native, scores
 
 
 def examine(batch: pl.DataFrame, settings: Curation) -> pl.DataFrame:
@@ -31,6 +33,11 @@ def examine(batch: pl.DataFrame, settings: Curation) -> pl.DataFrame:
         thumbs = thumbs_of(rows_of(row["thumb"] for row in seen))
         for row, digits in zip(seen, hash_digits(hashes(waves(thumbs.grey_NHW))), strict=True):
             row["phash"] = digits
+        smalls_NHWC = np.frombuffer(b"".join(row["small"] for row in seen), np.uint8).reshape(-1, SIDE, SIDE, 3)
+        width_N, height_N = (np.array([row[side] for row in seen], np.int32) for side in ("width", "height"))
+        found = scores(smalls_NHWC, width_N, height_N, np.array([row["native"] for row in seen]))
+        for row, values in zip(seen, zip(*(values_N.tolist() for values_N in found.values()), strict=True), strict=True):
+            row |= {f"quality_{name}": value for name, value in zip(found, values, strict=True)}
     return pl.DataFrame(rows, schema={**SCHEMA, "thumb": pl.Binary})
 
 
@@ -54,6 +61,7 @@ def _row(source_id: str, label: str, data: bytes, fault: str | None, settings: C
 
 def _looks(decoded: Decoded) -> dict[str, Any]:
     image = decoded.image
+    small = reduced(image)
     return {
         # no secret rests on it, and it costs a fifth of SHA-256
         "pixel_hash": xxhash.xxh3_128_hexdigest(b"%dx%d:" % image.size + image.tobytes()),
@@ -63,5 +71,7 @@ def _looks(decoded: Decoded) -> dict[str, Any]:
         "format": decoded.format,
         "exif_orientation": decoded.exif_orientation,
         "transparent": decoded.transparent,
-        "thumb": thumb(image),
+        "thumb": thumb_of(small),
+        "small": small.tobytes(),
+        "native": native(image),
     }

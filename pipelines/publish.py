@@ -14,12 +14,13 @@ from pipelines.curation import Curation
 from pipelines.files import sha256_file, write_json, write_text
 from pipelines.ledger import SPLITS, counts
 from pipelines.overrides import NO_OVERRIDES, Overrides
+from pipelines.quality import tails
 
 SUMS = "SHA256SUMS"
 
 
 def statistics(ledger: pl.DataFrame, index: pl.DataFrame, split_by: str, shard_bytes: int) -> dict[str, Any]:
-    """Counts of a domain: verdicts (adding up to records), splits, classes before and after."""
+    """Counts of a domain: verdicts (adding up to records), splits, what each threshold of quality would set aside, classes."""
     before = dict(ledger.group_by("label").len().iter_rows())
     after = dict(index.group_by("label").len().iter_rows())
     splits = {
@@ -36,6 +37,7 @@ def statistics(ledger: pl.DataFrame, index: pl.DataFrame, split_by: str, shard_b
         "shard_bytes": shard_bytes,
         "split_by": split_by,
         "splits": splits,
+        "quality": tails(ledger).to_dicts(),
         "class_counts": {label: {"before": before[label], "after": after.get(label, 0)} for label in sorted(before)},
     }
 

@@ -27,12 +27,20 @@ class Thumbs(NamedTuple):
 
 def thumb(image: Image.Image) -> bytes:
     """The thumbnail of an upright RGB picture: THUMB_BYTES bytes, grey row by row, then colours."""
+    return thumb_of(reduced(image))
+
+
+def reduced(image: Image.Image) -> Image.Image:
+    """An upright RGB picture squashed to SIDE x SIDE px."""
     width, height = image.size
     # an integer mean comes first: it costs a fifth of a resampling of all pixels
     factors = max(1, width // SIDE), max(1, height // SIDE)
     small = image.reduce(factors) if factors != (1, 1) else image
-    if small.size != (SIDE, SIDE):
-        small = small.resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+    return small if small.size == (SIDE, SIDE) else small.resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+
+
+def thumb_of(small: Image.Image) -> bytes:
+    """The thumbnail of a picture that `reduced` has squashed."""
     return small.convert("L").tobytes() + small.reduce(SIDE // PATCHES).tobytes()
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
+from pipelines import quality
 from pipelines.curation import Curation
 from pipelines.examine import examine
 from pipelines.ledger import SCHEMA, record_key
@@ -64,7 +65,7 @@ def test_unreadable_records_have_a_reason_and_no_guesses() -> None:
         "not a picture of a known format",
         "more than 10000 pixels: 200 x 200",
     ]
-    known = {"key", "source_id", "label", "bytes", "sha256", "verdict", "reason"}
+    known = {"key", "source_id", "label", "source_label", "bytes", "sha256", "verdict", "reason"}
     for name in rows.columns:
         assert rows[name].null_count() == (0 if name in known else 3), name
 
@@ -73,6 +74,7 @@ def test_small_records_are_described_all_the_same() -> None:
     row = examine(batch(coded(noise(40, 15)), coded(noise(40, 16))), SETTINGS)
     assert row["verdict"].to_list() == ["too_small", None]
     assert row["reason"][0] == "shorter side is 15 px, at least 16 px wanted"
+    assert row.select(pl.col("^quality_.*$").null_count().sum()).row(0) == (0,) * len(quality.NAMES)
     assert row["thumb"].null_count() == row["phash"].null_count() == row["pixel_hash"].null_count() == 0
 
 
