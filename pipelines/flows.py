@@ -77,7 +77,7 @@ def _about(card: Card) -> dict[str, str]:
 
 
 def curate_flow(domain: str, params: Params, layout: Layout) -> str:
-    """Examine, deduplicate, balance, split and shard a domain into `collections/<domain>/`; its features in `features/<domain>/`."""
+    """Examine, deduplicate, balance, split and shard a domain into `collections/<domain>/`; pick its features."""
     card = load_card(layout.card(domain))
     layout = runners.seen_from_workers(params.runner, layout)
 

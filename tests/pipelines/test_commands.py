@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import shutil
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,9 +22,7 @@ ROLES = {"pebbles": "train", "shells": "held_out"}
 
 @pytest.fixture
 def project(tmp_path: Path, encoder_file: Path) -> Path:
-    make_project(tmp_path, ROLES)
-    (tmp_path / "features").mkdir()
-    shutil.copy(encoder_file, tmp_path / "features")
+    make_project(tmp_path, ROLES, encoder_file)
     return tmp_path
 
 
@@ -228,7 +225,7 @@ def test_a_full_disk_leaves_nothing(project: Path, capsys: pytest.CaptureFixture
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "raw/pebbles")
 
-    assert say(project, "download", "pebbles") == 0
+    assert say(project, "download", "pebbles") == say(project, "embed", "pebbles") == 0
     with monkeypatch.context() as patched:
         patched.setattr("pipelines.shards.ShardWriter._add", full)
         assert "the disk is full" in refused(project, capsys, "curate", "pebbles")

@@ -64,7 +64,7 @@ def test_unreadable_records_have_a_reason_and_no_guesses() -> None:
         "not a picture of a known format",
         "more than 10000 pixels: 200 x 200",
     ]
-    known = {"key", "source_id", "label", "bytes", "sha256", "verdict", "reason"}
+    known = {"key", "source_id", "label", "source_label", "bytes", "sha256", "verdict", "reason"}
     for name in rows.columns:
         assert rows[name].null_count() == (0 if name in known else 3), name
 
