@@ -42,8 +42,8 @@ def curate(
     """
     settings = settings.with_changes(card.curation)
     raw = layout.raw(card.id)
-    examined = pl.concat(map_batches("examine", partial(examine_slice, settings), raw_slices(raw)))
     features = open_features(layout.embeddings(card.id))
+    examined = pl.concat(map_batches("examine", partial(examine_slice, settings), raw_slices(raw)))
     decided = decide(examined, features, settings, card.id)
     write_domain(raw, target, decided.ledger, settings, map_batches)
     examined.filter(pl.col("thumb").is_not_null()).select("key", "sha256", "pixel_hash", "thumb").write_parquet(
