@@ -16,8 +16,8 @@ from pipelines.pictures import contact_image
 FOLDER = Path(__file__).parent / "pictures"
 BOXES = [  # label, what it makes, whether there is one for each domain
     ("download", "raw/DOMAIN", True),
+    ("embed", "embeddings/DOMAIN", True),
     ("curate", "collections/DOMAIN", True),
-    ("embed", "features/DOMAIN", True),
     ("collect", "manifest.json", False),
     ("train", "models/learner", False),
     ("measure", "models/measurement", False),

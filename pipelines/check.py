@@ -1,19 +1,19 @@
 """Verify what is on disk: checksums, ledger, index, shards, features and manifest against each other."""
 
-import hashlib
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from pipelines.cards import Card, load_card
+from pipelines.cards import load_card
+from pipelines.check_origins import check_embeddings, check_lock
+from pipelines.features import ABOUT, FILE, digest, map_features
 from pipelines.files import read_json, sha256_file
 from pipelines.layout import Layout
 from pipelines.ledger import counts, faults
 from pipelines.params import Params
-from pipelines.pins import load_lock
 from pipelines.publish import SUMS, domain_digest
 from pipelines.raw import count_raw
 from pipelines.shards import INDEX_SCHEMA, read_image
@@ -30,22 +30,28 @@ def check(params: Params, layout: Layout) -> Iterator[Finding]:
 
 def check_domain(name: str, layout: Layout) -> list[str]:
     """Problems of one domain."""
-    folder = layout.domain(name)
+    checks: list[Callable[[], list[str]]] = [
+        lambda: check_lock(load_card(layout.card(name)), layout),
+        lambda: check_embeddings(name, layout),
+        lambda: _check_curated(name, layout),
+    ]
+    return [problem for one in checks for problem in _in_words(one)]
+
+
+def _in_words(one: Callable[[], list[str]]) -> list[str]:
+    """The problems that a check finds; what stops it is one too."""
     try:
-        card = load_card(layout.card(name))
-        if not (folder / SUMS).exists():
-            return [f"{folder}: not curated yet"]
-        problems = _check_sums(folder)
-        if problems:
-            return problems  # what follows would only repeat it
-        return (
-            _check_lock(card, layout)
-            + _check_ledger(name, folder, layout)
-            + _check_shards(folder)
-            + _check_features(name, layout)
-        )
+        return one()
     except (ValueError, OSError, KeyError, pl.exceptions.PolarsError, tarfile.TarError) as error:
         return [" ".join(str(error).split()) or type(error).__name__]
+
+
+def _check_curated(name: str, layout: Layout) -> list[str]:
+    folder = layout.domain(name)
+    if not (folder / SUMS).exists():
+        return [f"{folder}: not curated yet"]
+    # where a file differs from its checksum, what follows would only repeat it
+    return _check_sums(folder) or _check_ledger(name, folder, layout) + _check_shards(folder) + _check_features(name, layout)
 
 
 def _check_sums(folder: Path) -> list[str]:
@@ -58,14 +64,6 @@ def _check_sums(folder: Path) -> list[str]:
         if sha256_file(folder / name) != listed[name]:
             problems.append(f"{folder / name}: differs from its checksum")
     return problems
-
-
-def _check_lock(card: Card, layout: Layout) -> list[str]:
-    about = layout.raw(card.id) / "source.json"
-    lock = load_lock(layout.lock(card.id), card.source)
-    if lock is None or not about.exists() or read_json(about).get("content") == lock.content:
-        return []
-    return [f"{layout.raw(card.id)}: other records than {layout.lock(card.id)} pins"]
 
 
 def _check_ledger(name: str, folder: Path, layout: Layout) -> list[str]:
@@ -127,19 +125,17 @@ def _check_shard(folder: Path, shard: str, rows: dict[str, dict[str, Any]], clas
 
 def _check_features(name: str, layout: Layout) -> list[str]:
     folder = layout.features(name)
-    if not (folder / "source.json").exists():
-        return [f"{folder}: not embedded yet"]
-    from safetensors.numpy import load_file
-
-    about = read_json(folder / "source.json")
-    features_ND = load_file(folder / "features.safetensors")["features"]
+    if not (folder / ABOUT).exists():
+        return [f"{folder}: no features of the curated images"]
+    about = read_json(folder / ABOUT)
+    features_ND = map_features(folder / FILE)
     problems = []
     if about["domain_digest"] != domain_digest(layout.domain(name)):
         problems.append(f"{folder}: made from other shards than those on disk")
-    if hashlib.sha256(features_ND.tobytes()).hexdigest() != about["features_digest"]:
-        problems.append(f"{folder / 'features.safetensors'}: differs from its digest")
+    if digest(features_ND) != about["features_digest"]:
+        problems.append(f"{folder / FILE}: differs from its digest")
     if features_ND.shape[0] != pl.read_parquet(layout.domain(name) / "index.parquet").height:
-        problems.append(f"{folder / 'features.safetensors'}: other number of rows than the index")
+        problems.append(f"{folder / FILE}: other number of rows than the index")
     return problems
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from pipelines.files import read_json, write_json
@@ -64,29 +65,43 @@ def digest(features_ND: Floats) -> str:
 
 
 def open_features(folder: Path) -> Features:
-    """Features with their keys, mapped from disk. Raises ValueError naming the file if it is missing or broken."""
-    keys = pl.read_parquet(folder / KEYS)["key"] if (folder / KEYS).exists() else None
+    """Features with their keys, mapped from disk. Raises ValueError naming the folder or file if one is missing or broken."""
+    if not (folder / ABOUT).exists():
+        raise ValueError(f"{folder}: not embedded yet; `dvc repro` does it, or `python -m pipelines embed {folder.name}`")
+    again = "delete the folder and run `dvc repro`"
+    try:
+        keys = pl.read_parquet(folder / KEYS)["key"]
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise ValueError(
+            f"{folder / KEYS}: no readable keys of features ({' '.join(str(error).split())[:80]}); {again}"
+        ) from None
     features_ND = map_features(folder / FILE)
-    if keys is None or len(keys) != len(features_ND) or read_json(folder / ABOUT)["images"] != len(keys):
-        raise ValueError(f"{folder}: features and keys do not belong together; delete it and run `dvc repro`")
+    if len(keys) != len(features_ND) or read_json(folder / ABOUT)["images"] != len(keys):
+        raise ValueError(f"{folder}: features and keys do not belong together; {again}")
     return Features(keys, features_ND)
 
 
 def map_features(path: Path) -> Floats:
     """The tensor `features` [N, D] of a safetensors file, mapped from disk. Raises ValueError naming the file."""
-    wrong = f"{path}: expected a safetensors file with the float32 tensor 'features' [N, D]; delete it and run `dvc repro`"
     try:
+        with safe_open(path, "numpy") as file:  # checks the header's lengths, offsets and names against the file
+            tensor = file.get_slice("features")
+            shape, kind = tuple(tensor.get_shape()), tensor.get_dtype()
         with path.open("rb") as handle:
             (length,) = struct.unpack("<Q", handle.read(8))
-            entry = json.loads(handle.read(min(length, 1 << 20)))["features"]
-        (start, end), shape = entry["data_offsets"], tuple(entry["shape"])
-    except (OSError, struct.error, ValueError, KeyError, TypeError):
-        raise ValueError(wrong) from None
-    if entry["dtype"] != "F32" or len(shape) != 2 or path.stat().st_size < 8 + length + end:
-        raise ValueError(wrong)
+            start, end = json.loads(handle.read(length))["features"]["data_offsets"]
+    except (OSError, SafetensorError) as error:
+        raise _wrong(path, str(error)) from None
+    if kind != "F32" or len(shape) != 2:
+        raise _wrong(path, f"found {kind} {list(shape)}")
     if start == end:
         return np.empty(shape, np.float32)
     return np.memmap(path, np.float32, "r", offset=8 + length + start, shape=shape)
+
+
+def _wrong(path: Path, why: str) -> ValueError:
+    expected = "expected a safetensors file with the float32 tensor 'features' [N, D]"
+    return ValueError(f"{path}: {expected} ({' '.join(why.split())[:120]}); delete it and run `dvc repro`")
 
 
 def concatenated(blocks: Iterable[Floats], dimensions: int) -> Floats:

@@ -3,18 +3,24 @@
 import hashlib
 import json
 import os
+import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d+)\.(?P<kind>part|old)")
 
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
     """Yield a temporary path beside `target`; on success it is synced and renamed, on any error it is removed."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    for stale, pid in _beside(target, "part"):
+        if not _is_alive(pid):
+            stale.unlink(missing_ok=True)  # left by a killed run
+    temporary = _name_beside(target, "part")
     try:
         yield temporary
         with temporary.open("rb") as handle:
@@ -26,11 +32,17 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(target: Path) -> Iterator[Path]:
-    """Yield an empty temporary folder; on success it takes the place of `target`, on any error it is removed."""
+    """Yield an empty temporary folder; on success it takes the place of `target`, on any error it is removed.
+
+    `target` is at all times a whole folder or none: what a killed run left beside it goes first, and the former folder is put
+    back where the kill fell between moving it aside and the new one taking its place.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    for stale in target.parent.glob(f".{target.name}.*.part"):
-        shutil.rmtree(stale)  # left by a killed run
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    for former, _ in _beside(target, "old"):
+        former.rename(target if not target.exists() else former.with_suffix(".part"))
+    for stale, _ in _beside(target, "part"):
+        shutil.rmtree(stale)
+    temporary = _name_beside(target, "part")
     temporary.mkdir()
     try:
         yield temporary
@@ -38,11 +50,64 @@ def atomic_folder(target: Path) -> Iterator[Path]:
             if path.is_file():
                 with path.open("rb") as handle:
                     os.fsync(handle.fileno())
-        if target.exists():
-            shutil.rmtree(target)
-        temporary.rename(target)
+        _take_place(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _take_place(new: Path, target: Path) -> None:
+    """Rename the new folder to `target`, then remove the former one, which takes its time and so has another name by then."""
+    former = _name_beside(target, "old")
+    if target.exists():
+        target.rename(former)
+    try:
+        new.rename(target)
+    except OSError:
+        if former.exists():
+            former.rename(target)
+        raise
+    if former.exists():
+        former.rename(new)
+        shutil.rmtree(new)
+
+
+def _name_beside(target: Path, kind: str) -> Path:
+    return target.with_name(f".{target.name}.{os.getpid()}.{kind}")
+
+
+def _beside(target: Path, kind: str) -> list[tuple[Path, int]]:
+    """Temporary paths of `target` and the processes that named them."""
+    with os.scandir(target.parent) as entries:
+        found = [TEMPORARY.fullmatch(entry.name) for entry in entries if entry.name.startswith(f".{target.name}.")]
+    ours = [match for match in found if match and match["name"] == target.name and match["kind"] == kind]
+    return sorted((target.with_name(match[0]), int(match["pid"])) for match in ours)
+
+
+def abandoned(folder: Path, wanted: Container[str]) -> list[Path]:
+    """What killed runs left in a folder: temporary files and folders of processes that are gone.
+
+    A former folder that is all that is left of one in `wanted` is not among them: the next run puts it back.
+    """
+    if not folder.is_dir():
+        return []
+    found = [(path, TEMPORARY.fullmatch(path.name)) for path in sorted(folder.iterdir())]
+    return [
+        path
+        for path, match in found
+        if match
+        and not _is_alive(int(match["pid"]))
+        and (match["kind"] == "part" or match["name"] not in wanted or (folder / match["name"]).exists())
+    ]
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
 
 
 def write_bytes(target: Path, data: bytes) -> None:

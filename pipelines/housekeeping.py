@@ -10,7 +10,7 @@ import yaml
 
 from pipelines.cards import load_card
 from pipelines.check import check
-from pipelines.files import read_json, write_text
+from pipelines.files import abandoned, read_json, write_text
 from pipelines.layout import Layout
 from pipelines.params import Params, load_params
 from pipelines.settings import read_yaml, validate
@@ -55,7 +55,10 @@ def state(domain: str, layout: Layout) -> str:
 
 
 def prune(params: Params, layout: Layout, *, dry_run: bool, downloads: bool) -> int:
-    """Remove folders, stage records and lock entries of domains that are no longer listed; `downloads`: all kept downloads."""
+    """Remove folders, stage records and lock entries of domains that are no longer listed, and what killed runs left.
+
+    `downloads`: also the kept downloads of all domains.
+    """
     folders = [layout.raw(""), layout.embeddings(""), layout.cards, layout.root / "features", layout.state / "downloads"]
     doomed = [
         path
@@ -64,6 +67,8 @@ def prune(params: Params, layout: Layout, *, dry_run: bool, downloads: bool) -> 
         for path in sorted(folder.iterdir())
         if path.is_dir() and path.name not in params.domains and not path.name.startswith(".")
     ]
+    places = (layout.root, layout.state / "stages", *folders)
+    doomed += [path for folder in places for path in abandoned(folder, params.domains)]
     if downloads:
         doomed += [layout.downloads(name) for name in params.domains if layout.downloads(name).is_dir()]
     doomed += [

@@ -14,7 +14,8 @@ from pipelines.layout import Layout
 settings.register_profile("ci", derandomize=True, deadline=None)  # the same examples in every run of the same code
 settings.register_profile("default", deadline=None)  # a busy machine is no fault
 settings.load_profile("ci" if os.environ.get("CI") else "default")
-TEST_PORTS = range(14200, 14240)
+FIRST_PORT = 14200 + 40 * (os.getpid() % 100)  # another session on this machine has a server of its own
+TEST_PORTS = range(FIRST_PORT, FIRST_PORT + 40)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
+import numpy as np
 import polars as pl
 from fuzzed_archives import archive_case, plain_archive
 from fuzzed_cards import CARD as FIELDS
@@ -28,6 +29,7 @@ from pipelines.cards import Card, Label, Source, load_card
 from pipelines.curate import decide, write_domain
 from pipelines.curation import Curation
 from pipelines.examine import examine
+from pipelines.features import Features
 from pipelines.ledger import faults
 from pipelines.mapping import one_by_one
 from pipelines.pins import source_digest
@@ -139,7 +141,7 @@ def _curated(came: list[RawRecord], target: Path, kind: str) -> str:
     batches = list(read_raw(target))
     assert [row[:3] for batch in batches for row in batch.iter_rows()] == [tuple(record[:3]) for record in came]
     examined = pl.concat([examine(batch, SETTINGS) for batch in batches])
-    ledger, _, _ = decide(examined, SETTINGS, "pebbles")
+    ledger, _, _ = decide(examined, _features(examined), SETTINGS, "pebbles")
     assert ledger["source_id"].to_list() == [record.source_id for record in came], "a record was lost"
     assert faults(ledger) == [], faults(ledger)
     if kind == "pictures":
@@ -149,6 +151,13 @@ def _curated(came: list[RawRecord], target: Path, kind: str) -> str:
         kept = ledger.filter(pl.col("verdict") == "kept").height
         assert pl.read_parquet(shards / "index.parquet").height == kept, "another number of pictures in the shards"
     return f"read: {ledger['verdict'].value_counts(sort=True).rows()}"
+
+
+def _features(examined: pl.DataFrame) -> Features:
+    """Features of every readable record: two numbers of its thumbnail."""
+    seen = examined.filter(pl.col("thumb").is_not_null())
+    pairs = [(thumb[0], thumb[-1]) for thumb in seen["thumb"]]
+    return Features(seen["key"], np.array(pairs, np.float32).reshape(-1, 2))
 
 
 def _outside(folder: Path) -> str | None:

@@ -1,6 +1,7 @@
 """Small made domains for tests: archives of plain coloured pictures with a class each, their cards and a params.yaml."""
 
 import io
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ def write_params(root: Path, domains: dict[str, str], **sections: Any) -> None:
         "domains": domains,
         "sources_folder": ".",
         "allow_licences": "all",
-        "curation": {"min_per_class": 5},
+        "curation": {"min_per_class": 5, "max_pixels": 64_000_000},
         "training": {
             "steps": 6,
             "batch": 4,
@@ -72,8 +73,11 @@ def write_params(root: Path, domains: dict[str, str], **sections: Any) -> None:
     (root / "params.yaml").write_text(yaml.safe_dump(params | sections, sort_keys=False))
 
 
-def make_project(root: Path, roles: dict[str, str]) -> None:
-    """Archives, cards and params.yaml for these domains, each with pictures of its own."""
+def make_project(root: Path, roles: dict[str, str], encoder: Path | None = None) -> None:
+    """Archives, cards and params.yaml for these domains, each with pictures of its own; a fitted encoder where one is given."""
+    if encoder is not None:
+        (root / "features").mkdir()
+        shutil.copy(encoder, root / "features" / "encoder.safetensors")
     for number, name in enumerate(roles):
         write_archive(root / f"{name}.zip", offset=10 * number)
         write_card(root, name)

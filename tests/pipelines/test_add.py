@@ -31,8 +31,8 @@ CLASSES, EACH = 6, 14
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    make_project(tmp_path, ROLES)
+def project(tmp_path: Path, encoder_file: Path) -> Path:
+    make_project(tmp_path, ROLES, encoder_file)
     return tmp_path
 
 
@@ -105,7 +105,7 @@ def test_a_folder_is_added_downloaded_and_curated(project: Path, capsys: pytest.
     assert (card.source.kind, card.source.locator, card.source.label.layout) == ("folder", "mine/pebbles", "folders")
     assert load_params(project / "params.yaml").domains == ROLES | {"pebbles": "train"}
     assert main(["download", "pebbles"], project) == 0
-    assert main(["curate", "pebbles"], project) == 0
+    assert main(["embed", "pebbles"], project) == main(["curate", "pebbles"], project) == 0
     out = capsys.readouterr().out
     assert "download@pebbles: 84 raw records" in out
     assert "curate@pebbles: 84 records: 84 kept; 6 classes" in out

@@ -15,7 +15,7 @@ from pipelines import catalog
 from pipelines.cards import Card, load_card
 from pipelines.catalog import SIZES
 from pipelines.catalog.search import SCHEMA, SHOWN, catalogue, find, show
-from pipelines.curation import Curation, Splits
+from pipelines.curation import Curation, Duplicates, Quality, Splits
 from pipelines.layout import Layout
 from pipelines.licences import canonical
 from pipelines.params import Measurement, Params, Training, load_params
@@ -92,7 +92,8 @@ def test_a_preset_is_whole(path: Path, cards: dict[str, Card]) -> None:
     written = yaml.safe_load(path.read_text(encoding="utf-8"))
     for section, model in {"curation": Curation, "training": Training, "measurement": Measurement}.items():
         assert set(written[section]) == set(model.model_fields), "DVC needs every key"
-    assert set(written["curation"]["splits"]) == set(Splits.model_fields)
+    for section, part in {"splits": Splits, "quality": Quality, "duplicates": Duplicates}.items():
+        assert set(written["curation"][section]) == set(part.model_fields)
     for name in params.domains:
         counts = cards[name].counts
         assert counts is None or counts.classes >= max(params.training.n_way, params.measurement.n_way)

@@ -3,7 +3,8 @@
 import errno
 import json
 import os
-import shutil
+import subprocess
+import sys
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,9 +24,7 @@ ROLES = {"pebbles": "train", "shells": "held_out"}
 
 @pytest.fixture
 def project(tmp_path: Path, encoder_file: Path) -> Path:
-    make_project(tmp_path, ROLES)
-    (tmp_path / "features").mkdir()
-    shutil.copy(encoder_file, tmp_path / "features")
+    make_project(tmp_path, ROLES, encoder_file)
     return tmp_path
 
 
@@ -228,7 +227,7 @@ def test_a_full_disk_leaves_nothing(project: Path, capsys: pytest.CaptureFixture
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "raw/pebbles")
 
-    assert say(project, "download", "pebbles") == 0
+    assert say(project, "download", "pebbles") == say(project, "embed", "pebbles") == 0
     with monkeypatch.context() as patched:
         patched.setattr("pipelines.shards.ShardWriter._add", full)
         assert "the disk is full" in refused(project, capsys, "curate", "pebbles")
@@ -270,12 +269,25 @@ def test_prune_removes_what_is_no_longer_listed(project: Path, capsys: pytest.Ca
         for name in ("sand", "pebbles"):
             (project / folder / name).mkdir(parents=True)
     (project / ".tessera" / "stages").mkdir()
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    (project / "embeddings" / f".sand.{gone.pid}.old").mkdir(parents=True)
+    left = [".params.yaml.1.part", "raw/.pebbles.1.part", "raw/.shells.1.old", "collections/.manifest.json.1.part"]
+    for name in left:
+        (project / name.replace(".1.", f".{gone.pid}.")).mkdir()
+    written = project / "collections" / f".manifest.json.{os.getpid()}.part"
+    written.write_text("by a process that lives")
     (project / ".tessera" / "stages" / "embed@sand.json").write_text("{}")
     (project / "dvc.lock").write_text("schema: '2.0'\nstages:\n  embed@sand: {cmd: x}\n  embed@pebbles: {cmd: y}\n")
     assert say(project, "prune", "--dry-run") == 0
     assert (project / "raw" / "sand").exists()
     assert say(project, "prune") == 0
     assert not list(project.rglob("*sand*"))
+    assert [path.name for path in project.rglob(".*") if "part" in path.name or "old" in path.name] == [
+        f".shells.{gone.pid}.old",  # the only raw records of a listed domain: its next run puts them back
+        written.name,
+    ]
+    written.unlink()
     assert (project / "raw" / "pebbles").exists()
     assert "sand" not in (project / "dvc.lock").read_text()
     assert "embed@pebbles" in (project / "dvc.lock").read_text()

@@ -62,8 +62,8 @@ def test_a_malformed_lock_is_named(tmp_path: Path, text: str) -> None:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    make_project(tmp_path, {"pebbles": "train", "shells": "held_out"})
+def project(tmp_path: Path, encoder_file: Path) -> Path:
+    make_project(tmp_path, {"pebbles": "train", "shells": "held_out"}, encoder_file)
     return tmp_path
 
 
@@ -91,7 +91,7 @@ def test_a_source_that_shrank_says_so_and_keeps_the_old_data_until_told(
     assert main(["download", "pebbles"], project) == 0
     assert lock.read_text() == first
 
-    assert main(["curate", "pebbles"], project) == 0
+    assert main(["embed", "pebbles"], project) == main(["curate", "pebbles"], project) == 0
     lock.write_text(first.replace(values["content"], "sha256:" + "0" * 64))
     assert "pebbles: other records than" in said(project, capsys, "check")[1]
     lock.write_text(first)

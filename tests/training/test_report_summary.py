@@ -28,7 +28,7 @@ def test_seconds_are_grouped_and_of_listed_domains_alone(layout: Layout) -> None
     rows = {line.split()[0]: line.split()[1:] for line in terminal_summary(layout).splitlines() if " of " in line}
     assert rows["curate"] == [f"{6 * 6.5 + sum(range(6)):.1f}", "1", "of", "6"]
     assert rows["train"] == ["95.0", "1", "of", "1"]
-    assert list(rows) == ["download", "curate", "encoder", "embed", "collect", "train", "measure", "report"]
+    assert list(rows) == ["encoder", "download", "embed", "curate", "collect", "train", "measure", "report"]
 
 
 def test_the_summary_needs_a_report(tmp_path_factory: pytest.TempPathFactory) -> None:
