@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from pipelines.copies import ThumbRows, thumb
 from pipelines.curation import Curation
-from pipelines.deduplicate import EVIDENCE, deduplicate
+from pipelines.deduplicate import deduplicate
+from pipelines.evidence import EVIDENCE
 from pipelines.examine import examine
 from pipelines.ledger import SCHEMA, faults, keep_the_rest, undecided
-
-THUMB_BYTES = 32 * 32 * 3
 
 
 def scene(seed: int, side: int = 72) -> Image.Image:
@@ -31,7 +31,12 @@ def coded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
 def run(records: list[tuple[str, str, bytes]], near: bool = True) -> tuple[pl.DataFrame, pl.DataFrame]:
     schema = {"source_id": pl.String, "label": pl.String, "data": pl.Binary}
     seen = examine(pl.DataFrame(records, schema=schema, orient="row"), Curation())
-    return deduplicate(seen.drop("thumb"), seen.select("key", "thumb"), near)
+    return deduplicate(seen.drop("thumb"), thumb_rows(seen), Curation().duplicates if near else None)
+
+
+def thumb_rows(seen: pl.DataFrame) -> ThumbRows:
+    readable = seen.filter(pl.col("thumb").is_not_null())
+    return ThumbRows.of(readable["key"], readable["thumb"])
 
 
 def row(ledger: pl.DataFrame, source_id: str) -> dict[str, object]:
@@ -126,7 +131,7 @@ def test_only_open_records_take_part() -> None:
     data = coded(scene(0))
     ledger, _ = run([("a", "x", data), ("b", "x", data)], near=False)
     closed = ledger.with_columns(verdict=pl.lit("dropped_by_hand"), reason=pl.lit("blurred"))
-    again, evidence = deduplicate(closed, pl.DataFrame(schema={"key": pl.String, "thumb": pl.Binary}), True)
+    again, evidence = deduplicate(closed, ThumbRows.of(pl.Series([], dtype=pl.String), []), Curation().duplicates)
     assert again.equals(closed)
     assert evidence.is_empty()
 
@@ -161,7 +166,7 @@ def synthetic(drawn: list[tuple[int, int, str, int, str]]) -> tuple[pl.DataFrame
             "exif_orientation": 1,
         }
         rows.append(row)
-        thumbs.append({"key": f"k{number}", "thumb": np.clip(pixels, 0, 255).astype(np.uint8).tobytes()})
+        thumbs.append({"key": f"k{number}", "thumb": thumb(Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)))})
     return pl.DataFrame(rows, schema=SCHEMA), pl.DataFrame(thumbs, schema={"key": pl.String, "thumb": pl.Binary})
 
 
@@ -169,15 +174,16 @@ def synthetic(drawn: list[tuple[int, int, str, int, str]]) -> tuple[pl.DataFrame
 @given(drawn=records, near=st.booleans(), data=st.data())
 def test_what_holds_for_any_ledger(drawn: list[tuple[int, int, str, int, str]], near: bool, data: st.DataObject) -> None:
     ledger, thumbs = synthetic(drawn)
-    result, evidence = deduplicate(ledger, thumbs, near)
+    settings = Curation().duplicates if near else None
+    result, evidence = deduplicate(ledger, thumb_rows(thumbs), settings)
     assert result["key"].equals(ledger["key"]), "nothing lost, order kept"
 
     order = data.draw(st.permutations(range(ledger.height)))
-    shuffled, shuffled_evidence = deduplicate(ledger[list(order)], thumbs.reverse(), near)
+    shuffled, shuffled_evidence = deduplicate(ledger[list(order)], thumb_rows(thumbs.reverse()), settings)
     assert shuffled.sort("key").equals(result.sort("key")), "row order does not matter"
     assert shuffled_evidence.equals(evidence)
 
-    again, more = deduplicate(result, thumbs, near)
+    again, more = deduplicate(result, thumb_rows(thumbs), settings)
     assert again.equals(result), "a second pass changes nothing"
     assert more.is_empty()
 

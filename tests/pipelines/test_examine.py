@@ -9,10 +9,10 @@ import polars as pl
 from PIL import Image
 
 from pipelines import quality
+from pipelines.copies import THUMB_BYTES
 from pipelines.curation import Curation
 from pipelines.examine import examine
 from pipelines.ledger import SCHEMA, record_key
-from pipelines.perceptual import THUMB_SIDE
 
 SETTINGS = Curation(min_side=16, max_pixels=10_000)
 
@@ -52,7 +52,7 @@ def test_a_sound_picture_is_described() -> None:
     assert (row["width"], row["height"], row["mode"], row["format"]) == (40, 30, "RGB", "JPEG")
     assert (row["exif_orientation"], row["transparent"]) == (6, False)
     assert (row["verdict"], row["reason"], row["cluster"], row["kept_key"], row["split"]) == (None,) * 5
-    assert len(row["thumb"]) == THUMB_SIDE * THUMB_SIDE * 3
+    assert len(row["thumb"]) == THUMB_BYTES
     assert int(row["phash"], 16) < 2**64
     assert len(row["phash"]) == 16
 

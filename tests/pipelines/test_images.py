@@ -175,7 +175,7 @@ def test_damage_raises_unreadable_and_nothing_else(data: bytes, changes: list[tu
         return
     assert decoded.image.mode == "RGB"
     assert decoded.image.width * decoded.image.height <= 100_000
-    suffix, coded = encode_for_shard(bytes(damaged[:end]), decoded, 128)
+    suffix, coded = encode_for_shard(bytes(damaged[:end]), decoded, 128, 100_000)
     assert decode(coded, 100_000).image.size == decoded.image.size
     assert suffix in ("jpg", "png")
 
@@ -191,13 +191,13 @@ def test_any_bytes_raise_unreadable(data: bytes) -> None:
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_upright_small_files_travel_unchanged(kind: str, mode: str) -> None:
     data = encoded(coloured().convert(mode), kind)
-    assert encode_for_shard(data, decode(data, LIMIT), 64) == ("jpg" if kind == "JPEG" else "png", data)
+    assert encode_for_shard(data, decode(data, LIMIT), 64, LIMIT) == ("jpg" if kind == "JPEG" else "png", data)
 
 
 def shard_picture(data: bytes, image_side: int = 32) -> tuple[str, Image.Image, Decoded]:
     decoded = decode(data, LIMIT)
-    suffix, coded = encode_for_shard(data, decoded, image_side)
-    assert (suffix, coded) == encode_for_shard(data, decode(data, LIMIT), image_side), "not deterministic"
+    suffix, coded = encode_for_shard(data, decoded, image_side, LIMIT)
+    assert (suffix, coded) == encode_for_shard(data, decode(data, LIMIT), image_side, LIMIT), "not deterministic"
     return suffix, reopened(coded), decoded
 
 
@@ -240,3 +240,19 @@ def test_turned_pictures_are_upright_in_shards() -> None:
 def test_nothing_of_the_sources_metadata_is_coded_again() -> None:
     data = encoded(coloured(90, 90), "PNG", icc_profile=b"a profile", transparency=(1, 2, 3))
     assert shard_picture(data)[1].info.keys() <= {"dpi"}
+
+
+def test_a_long_jpeg_may_come_smaller_and_says_its_own_size() -> None:
+    image = Image.effect_mandelbrot((640, 480), (-2, -1.5, 1, 1.5), 80).convert("RGB")
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=90)
+    whole, small = decode(buffer.getvalue(), LIMIT * 100), decode(buffer.getvalue(), LIMIT * 100, 128)
+    assert (small.width, small.height) == (whole.width, whole.height) == (640, 480)
+    assert small.image.size == (160, 120)
+    assert decode(buffer.getvalue(), LIMIT * 100, 320).image.size == (320, 240)
+    assert decode(buffer.getvalue(), LIMIT * 100, 321).image.size == (640, 480)
+    with pytest.raises(Unreadable, match="truncated"):
+        decode(buffer.getvalue()[:-400], LIMIT * 100, 128)
+    png = io.BytesIO()
+    image.save(png, "PNG")
+    assert decode(png.getvalue(), LIMIT * 100, 128).image.size == (640, 480), "only JPEG can"

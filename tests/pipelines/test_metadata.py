@@ -77,4 +77,4 @@ def test_a_strange_structure_is_left_to_the_coder(kind: str) -> None:
 def test_shards_hold_no_metadata() -> None:
     for data in (jpeg(exif=tell_tale(), xmp=SECRET, comment=SECRET), png(pnginfo=texts(), exif=tell_tale())):
         for side in (16, 64):
-            assert SECRET not in encode_for_shard(data, decode(data, 10**6), side)[1]
+            assert SECRET not in encode_for_shard(data, decode(data, 10**6), side, 10**6)[1]

@@ -7,9 +7,11 @@ import polars as pl
 import pytest
 from PIL import Image
 
+from pipelines.copies import ThumbRows
 from pipelines.curation import Curation
+from pipelines.evidence import sides
 from pipelines.examine import examine
-from pipelines.overlap import OVERLAP, exclusions, find_overlap, refuse_same_domain, same_domain
+from pipelines.overlap import OVERLAP, Prints, exclusions, find_overlap, refuse_same_domain, same_domain
 
 
 def scene(seed: int) -> Image.Image:
@@ -23,14 +25,25 @@ def coded(image: Image.Image, kind: str = "PNG") -> bytes:
     return buffer.getvalue()
 
 
-def fingerprints(domain: str, *files: bytes) -> pl.DataFrame:
+def fingerprints(domain: str, *files: bytes) -> Prints:
     names = [f"{domain}{n}" for n in range(len(files))]
     schema = {"source_id": pl.String, "label": pl.String, "data": pl.Binary}
     batch = pl.DataFrame({"source_id": names, "label": names, "data": list(files)}, schema=schema)
-    return examine(batch, Curation()).with_columns(key="source_id").select("key", "sha256", "pixel_hash", "thumb")
+    seen = examine(batch, Curation()).with_columns(key="source_id")
+    rows = seen.select("key", "sha256", "pixel_hash", side=pl.Series(sides(seen), dtype=pl.Float32))
+    return Prints(rows, ThumbRows.of(seen["key"], seen["thumb"]))
 
 
-def three_domains() -> dict[str, pl.DataFrame]:
+def overlap_of(domains: dict[str, Prints]) -> pl.DataFrame:
+    return find_overlap(domains, Curation().duplicates)
+
+
+def backward(found: Prints) -> Prints:
+    rows = found.rows.reverse()
+    return Prints(rows, found.thumbs.pick(rows["key"]))
+
+
+def three_domains() -> dict[str, Prints]:
     mirrored = scene(2).transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize((50, 50), Image.Resampling.BICUBIC)
     return {
         "plants": fingerprints("plants", coded(scene(0)), coded(scene(1)), coded(scene(2)), coded(scene(3))),
@@ -40,7 +53,7 @@ def three_domains() -> dict[str, pl.DataFrame]:
 
 
 def test_pairs_name_the_strictest_step() -> None:
-    overlap = find_overlap(three_domains())
+    overlap = overlap_of(three_domains())
     assert dict(overlap.schema) == {name: kind() for name, kind in OVERLAP.items()}
     assert overlap.select("domain_a", "key_a", "domain_b", "key_b", "step", "transform").rows() == [
         ("birds", "birds3", "coins", "coins1", "bytes", "none"),
@@ -52,14 +65,14 @@ def test_pairs_name_the_strictest_step() -> None:
 
 def test_the_order_of_domains_and_rows_does_not_matter() -> None:
     domains = three_domains()
-    backwards = {name: domains[name].reverse() for name in reversed(domains)}
-    assert find_overlap(backwards).equals(find_overlap(domains))
+    backwards = {name: backward(domains[name]) for name in reversed(domains)}
+    assert overlap_of(backwards).equals(overlap_of(domains))
 
 
 def test_no_overlap_and_no_images() -> None:
-    empty = fingerprints("none").clear()
+    empty = fingerprints("none")
     for domains in ({}, {"a": empty}, {"a": empty, "b": fingerprints("b", coded(scene(0)))}):
-        overlap = find_overlap(domains)
+        overlap = overlap_of(domains)
         assert overlap.is_empty()
         assert overlap.columns == list(OVERLAP)
         assert exclusions(overlap, dict.fromkeys(domains, "train")).columns == [
@@ -71,7 +84,7 @@ def test_no_overlap_and_no_images() -> None:
 
 
 def test_images_of_train_and_spare_that_occur_in_held_out_are_excluded() -> None:
-    overlap = find_overlap(three_domains())
+    overlap = overlap_of(three_domains())
     given = exclusions(overlap, {"plants": "train", "birds": "held_out", "coins": "spare"})
     assert given.rows() == [
         ("coins", "coins1", "birds", "birds3"),
@@ -94,7 +107,7 @@ def test_an_image_is_excluded_once() -> None:
         "b": fingerprints("b", coded(scene(0))),
         "c": fingerprints("c", coded(scene(0))),
     }
-    given = exclusions(find_overlap(twice), {"a": "held_out", "b": "held_out", "c": "train"})
+    given = exclusions(overlap_of(twice), {"a": "held_out", "b": "held_out", "c": "train"})
     assert given.rows() == [("c", "c0", "a", "a0")]
 
 
@@ -104,8 +117,8 @@ def test_domains_with_the_same_images_are_refused() -> None:
         "big": fingerprints("big", *files, coded(scene(20))),
         "small": fingerprints("small", *files[:9], coded(scene(21))),
     }
-    overlap = find_overlap(domains)
-    sizes = {name: frame.height for name, frame in domains.items()}
+    overlap = overlap_of(domains)
+    sizes = {name: found.rows.height for name, found in domains.items()}
     assert same_domain(overlap, sizes) == [("small", "big", 0.9)]
     with pytest.raises(
         ValueError, match=r"^domains small and big hold the same images \(90% of small occur in big\); .*params.yaml$"
