@@ -16,7 +16,7 @@ from pipelines.clusters import clusters, links
 from pipelines.copies import Seen, ThumbRows, agreements, own_share, pairs_within
 from pipelines.copy_verdicts import Members, verdicts
 from pipelines.curation import Duplicates
-from pipelines.evidence import EVIDENCE, exact_pairs, near_rows, same_shape, shape, sides
+from pipelines.evidence import EVIDENCE, compared_rows, exact_pairs, near_rows, same_shape, shape, sides
 from pipelines.features import Features, unit_rows
 from pipelines.images import GREY_MODES
 from pipelines.ledger import give
@@ -44,13 +44,16 @@ def deduplicate(
     if settings:
         compared = _Compared.of(ranked, thumbs, features if "features" in settings.proposals else None)
         evidence = pl.concat([evidence, compared.evidence(settings)])
-    evidence = evidence.sort("key_a", "key_b")
     rows = {row["key"]: row for row in ranked.select(*ROW).iter_rows(named=True)}
     given: list[dict[str, Any]] = []
     named: dict[str, str] = {}
+    indirect = []
     for members in _all_clusters(rows, evidence, compared, settings):
-        named |= dict.fromkeys(members, next(iter(members)))
+        keeper = next(iter(members))
+        named |= dict.fromkeys(members, keeper)
         given += verdicts(members, rows)
+        indirect += [(keeper, key, near) for key, near in members.items() if near and not near.direct]
+    evidence = pl.concat([evidence, compared_rows(indirect)]).unique(["key_a", "key_b"], keep="first").sort("key_a", "key_b")
     schema = {"key": pl.String, "verdict": pl.String, "reason": pl.String, "kept_key": pl.String}
     decided = give(ledger, pl.DataFrame(given, schema=schema))
     return _with_clusters(decided, named), evidence

@@ -4,12 +4,14 @@ Pairs that fell short are kept as well, so that a threshold can be judged.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from pipelines.copies.turns import QUARTER_TURNS
+from pipelines.clusters import Near
+from pipelines.copies.turns import INVERSE, QUARTER_TURNS
 
 SHAPE_TOLERANCE = 1.5  # between the proportions of two copies: people squash pictures, but a bar is no square
 SHOWN = 0.8  # agreement from which on a pair that is no copy is kept as evidence all the same
@@ -18,8 +20,8 @@ EVIDENCE: dict[str, type[pl.DataType]] = {
     "key_a": pl.String,
     "key_b": pl.String,
     "step": pl.String,  # bytes, pixels or near
-    "proposed_by": pl.String,  # near: hashes or features; else the step
-    "distance": pl.Int32,  # bits between the perceptual hashes; 0 for exact copies
+    "proposed_by": pl.String,  # near: hashes, features or cluster (copies of both hang together); else the step
+    "distance": pl.Int32,  # bits between the perceptual hashes; 0 for exact copies, null where a cluster proposed
     "agreement": pl.Float32,  # 0 to 1
     "transform": pl.String,  # what turns the picture of key_a into that of key_b
     "scale": pl.Float32,  # below 1: b is a cut-out of a; above 1: a lies within b
@@ -68,6 +70,17 @@ def near_rows(pairs: pl.DataFrame, keys: pl.Series, other_keys: pl.Series, agree
         "scale",
         (pl.col("agreement") >= agreement).alias("copies"),
     )
+
+
+def compared_rows(pairs: Sequence[tuple[str, str, Near]]) -> pl.DataFrame:
+    """Evidence of pairs (keeper, other, how it lies) that were compared because copies of them hang together."""
+    rows = []
+    for keeper, key, near in pairs:
+        a, b, turn = (
+            (keeper, key, near.transform) if keeper < key else (key, keeper, INVERSE.get(near.transform, near.transform))
+        )
+        rows.append((a, b, "near", "cluster", None, near.agreement, turn, None, True))
+    return pl.DataFrame(rows, schema=EVIDENCE, orient="row")
 
 
 def sides(records: pl.DataFrame) -> npt.NDArray[np.float32]:

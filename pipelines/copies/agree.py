@@ -20,13 +20,16 @@ AREAS = 4  # a side; where windows are gathered for the worst agreement
 LEAST_GAIN, MOST_GAIN = 0.5, 2.0
 LEAST_NOISE, MOST_NOISE = 1.5, 8.0  # grey levels that coding may add to a pixel of the grid ...
 NOISE_AT_1_PX = 480.0  # ... which averages it over ever more pixels of an ever larger picture
-COLOURLESS = 3.0  # levels of colour below which a picture is grey
+COLOURLESS = 4.0  # levels of colour anywhere, up to which a picture is grey
 COLOUR_NOISE = 5.0  # levels that coding may add to a colour
 COLOUR_SLACK = 0.1  # of the agreement of colours that coarse coding may cost
 GREY_GAIN = 1.25  # a colour picture and its grey copy are equally bright
+BENDS = 4.0  # by how much the energy of bends is smaller than that of the edges that make them
 ENOUGH, ENOUGH_MOVED = 3.0, 12.0  # windows that tell something, below which agreement may be chance
 DOUBT = 0.25  # what is taken off where nothing tells anything
+INEXACT = 0.02  # of similarity, from which on it may be chance
 MOVING = 0.1  # what is taken off for a factor e of scale or a shift by half a side
+MISPLACING = 2.0  # what is taken off for as much of a placement as neither a cut nor a frame explains
 
 
 def judge(
@@ -41,14 +44,37 @@ def judge(
     found = tone(laid)
     alike, tells = similarity(laid, found, noise)
     colours = colour_agreement(first[1], second[1], placement_P4, found.gain_P)
-    scale, shift = np.abs(np.log(placement_P4[:, 0::2])).max(1), np.abs(placement_P4[:, 1::2]).max(1)
-    moved = np.maximum(scale, shift)
-    agreement = np.minimum(structure(alike, tells), np.minimum(1, colours + COLOUR_SLACK))
+    scale, shift = np.log(placement_P4[:, 0::2]), np.abs(placement_P4[:, 1::2])
+    moved = np.maximum(np.abs(scale).max(1), shift.max(1))
+    same = structure(alike, tells)
+    agreement = np.minimum(same, np.minimum(1, colours + COLOUR_SLACK))
     # what a picture can tell must outnumber the four ways in which it may be moved to fit
-    need = ENOUGH + (ENOUGH_MOVED - ENOUGH) * np.minimum(1, 10 * moved)
-    told = (tells > 1).sum((1, 2)) / WINDOW**2
-    agreement -= DOUBT * np.clip(1 - told / need, 0, 1) + MOVING * moved
+    free = np.minimum(1, 10 * moved)
+    need = ENOUGH + (ENOUGH_MOVED - ENOUGH) * free
+    # what lies there unmoved and is the same to the last level is no chance, however little it shows
+    doubt = DOUBT * np.maximum(free, np.clip((1 - same) / INEXACT, 0, 1))
+    told = (telling(laid, noise) > 1).sum((1, 2)) / WINDOW**2
+    agreement -= doubt * np.clip(1 - told / need, 0, 1) + MOVING * moved
+    agreement -= MISPLACING * _unexplained(scale, shift, np.asarray(1 / np.minimum(*sides), np.float32))
     return np.asarray(np.clip(agreement, 0, 1), np.float32)
+
+
+def _unexplained(scale_P2: Floats, shift_P2: Floats, pixel_P: Floats) -> Floats:
+    """How much of a placement, beyond a pixel, cannot come of cutting a picture or of framing it [P].
+
+    A cut of a share s moves by 1 - s at most, a frame likewise; and no picture is cut in one direction and framed in the other.
+    """
+    allowed = np.abs(np.exp(scale_P2) - 1) + pixel_P[:, None]
+    beyond = np.maximum(shift_P2 - allowed, 0).max(1)
+    both_ways = np.where(scale_P2.prod(1) < 0, np.abs(scale_P2).min(1), 0)
+    return np.asarray(beyond + np.maximum(both_ways - pixel_P, 0), np.float32)
+
+
+def telling(laid: Laid, noise_P: Floats) -> Floats:
+    """What each window tells beyond a slope, bits [P, S, S]: edges and grain, which a soft blot has none of."""
+    calm = noise_P[:, None, None] ** 2
+    bends = [np.square(side - box(side, 3) / np.float32(9)) for side in (laid.first_PSS, laid.second_PSS)]
+    return np.asarray(np.log2(1 + box(added(bends), WINDOW) / WINDOW**2 / calm * BENDS) * laid.inside_PSS, np.float32)
 
 
 def colour_agreement(first_PKKC: Bytes, second_PKKC: Bytes, placement_P4: Floats, gain_P: Floats) -> Floats:
@@ -68,9 +94,9 @@ def colour_agreement(first_PKKC: Bytes, second_PKKC: Bytes, placement_P4: Floats
     both = gain_P**2 * power(first) + power(second)
     apart = power(gain_P[:, None, None, None] * first - second)
     colours = 1 - apart / (both + 2 * COLOUR_NOISE**2)
-    grey = np.minimum(power(first), power(second)) < COLOURLESS**2
+    strongest = [np.abs(side).max((1, 2, 3)) for side in (first, second)]
+    grey, both_grey = np.minimum(*strongest) <= COLOURLESS, np.maximum(*strongest) <= COLOURLESS
     as_bright = np.abs(np.log(gain_P)) <= np.log(GREY_GAIN)
-    both_grey = np.maximum(power(first), power(second)) < COLOURLESS**2
     return np.asarray(np.where(both_grey, 1, np.where(grey, np.where(as_bright, 1, 0.5), colours)), np.float32)
 
 

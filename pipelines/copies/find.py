@@ -108,7 +108,7 @@ def _pairs(ours: Seen, theirs: Seen, turns: bool, within: bool) -> pl.DataFrame:
         pairs = _one_way(pairs)
     # of several ways to lay a pair the best counts; among equals the unturned one
     plain = pl.col("transform") != "none"
-    ranked = pairs.sort("a", "b", -pl.col("agreement").round(3), plain, "transform", "proposed_by", maintain_order=True)
+    ranked = pairs.sort("a", "b", -pl.col("agreement").round(2), plain, "transform", "proposed_by", maintain_order=True)
     return ranked.unique(["a", "b"], keep="first", maintain_order=True)
 
 
@@ -142,7 +142,7 @@ def _likeliest(proposals: Iterator[pl.DataFrame]) -> pl.DataFrame:
 
 
 def _thinned(proposed: pl.DataFrame) -> pl.DataFrame:
-    ways = proposed.sort("a", "b", -pl.col("likeness"), "turn", "view")
+    ways = proposed.sort("a", "b", -pl.col("likeness").round(3), "turn", "view")  # of ways as likely the plainest
     better = pl.col("likeness").max().over("a", "b")
     ways = ways.filter((pl.int_range(pl.len()).over("a", "b") < WAYS) & (pl.col("likeness") >= better - AS_LIKELY))
     pairs = ways.group_by("a", "b").agg(pl.col("likeness").max(), pl.col("by_features").any())
@@ -212,7 +212,7 @@ def _by_features(ours: Seen, theirs: Seen, within: bool) -> Iterator[pl.DataFram
     assert theirs.features_ND is not None
     middle = theirs.features_ND[:, :FEATURE_BITS].mean(0)
     mine, other = ours.features_ND[:, :FEATURE_BITS] - middle, theirs.features_ND[:, :FEATURE_BITS] - middle
-    table = buckets(codes_of(other), FEATURE_BITS)
+    table = buckets(codes_of(other), other.shape[1])
     for a, b, _ in table.meet(codes_of(mine), np.abs(mine), FEATURE_MOST_BITS):
         likeness = np.einsum("pk,pk->p", ours.features_ND[a], theirs.features_ND[b])
         keep = (likeness >= LEAST_FEATURE_LIKENESS) & ours.tells_N[a] & theirs.tells_N[b]

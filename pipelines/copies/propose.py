@@ -103,9 +103,10 @@ def band_keys(codes_N: Codes, places_K: npt.NDArray[np.int64]) -> npt.NDArray[np
 def probed(keys_N: npt.NDArray[np.int32], sure_NK: Floats) -> npt.NDArray[np.int32]:
     """Each key with every choice of its PROBES least certain bits flipped: [N, 2 ** PROBES]."""
     last = sure_NK.shape[1] - 1
-    weakest = np.argpartition(sure_NK, PROBES - 1, axis=1)[:, :PROBES]
+    probes = min(PROBES, last + 1)
+    weakest = np.argpartition(sure_NK, probes - 1, axis=1)[:, :probes]
     flips = (1 << (last - weakest)).astype(np.int32)
     keys = keys_N[:, None]
-    for place in range(PROBES):
+    for place in range(probes):
         keys = np.concatenate([keys, keys ^ flips[:, place : place + 1]], axis=1)
     return keys

@@ -113,7 +113,7 @@ CHANGES: dict[str, Callable[[Image.Image, int], Image.Image]] = {
     "cut": cut,
     "framed": lambda image, number: ImageOps.expand(image, 10, ("black", "white", "grey")[number % 3]),
     "grey": lambda image, _: image.convert("L").convert("RGB"),
-    "brighter": lambda image, _: image.point(lambda level: min(255, round(level * 1.2))),
+    "brighter": lambda image, _: image.point(lambda level: min(255, round(level * 1.1))),
     "darker": lambda image, _: image.point(lambda level: round(level * 0.7)),
     "cut, mirrored, JPEG 40": lambda image, number: jpeg(ImageOps.mirror(cut(image, number)), 40),
 }
@@ -159,7 +159,7 @@ def textures() -> list[Image.Image]:
     """Gratings on a slope whose phase differs, faint and strong noise."""
     rng = np.random.default_rng(2)
     y, x = np.mgrid[:64, :64] / 64
-    waves = [90 + 60 * x + 70 * np.sin(2 * np.pi * (4 * x + 3 * y) + phase) for phase in np.arange(0, 6, 0.4)]
+    waves = [90 + 60 * x + 70 * np.sin(2 * np.pi * (4 * x + 3 * y) + phase) for phase in np.arange(0, 6, 0.8)]
     grains = [128 + strength * rng.standard_normal((64, 64)) for strength in (3, 8, 20, 60) for _ in range(25)]
     return [Image.fromarray(np.clip(plane, 0, 255).astype(np.uint8)).convert("RGB") for plane in (*waves, *grains)]
 
@@ -176,14 +176,14 @@ def recoloured() -> list[Image.Image]:
 
 def bars() -> list[Image.Image]:
     """One upright stroke in many places and lengths: moved and stretched, each would fit on any other."""
-    rng = np.random.default_rng(4)
     drawings = []
-    for _ in range(80):
-        canvas_HW = np.full((105, 105), 255, np.uint8)
-        x, top, length = int(rng.integers(45, 60)), int(rng.integers(15, 35)), int(rng.integers(40, 60))
-        canvas_HW[top : top + length, x : x + 3] = 0
-        drawings.append(Image.fromarray(canvas_HW).convert("RGB"))
-    return list({image.tobytes(): image for image in drawings}.values())
+    for x in range(40, 51, 3):  # left of the middle, so that none is another one mirrored
+        for top in range(10, 22, 4):
+            for length in range(40, 61, 5):
+                canvas_HW = np.full((105, 105), 255, np.uint8)
+                canvas_HW[top : top + length, x : x + 3] = 0
+                drawings.append(Image.fromarray(canvas_HW).convert("RGB"))
+    return drawings
 
 
 def blobs() -> list[Image.Image]:
