@@ -1,7 +1,7 @@
 """Raw records on disk: a few Parquet files a domain, written once from a source and read in batches.
 
-`records-00000.parquet` and so on hold source_id, label, data, and in `fault` why data is empty where the source names a picture
-that could not be had; `failures.parquet` lists these with the server's answer; `planted.parquet` the truth about planted dirt;
+`records-00000.parquet` and so on hold source_id, label, data, in `fault` why data is empty where the source names a picture
+that could not be had, and in `group` what the card's `source.label.group_column` says; `failures.parquet` lists these with the server's answer; `planted.parquet` the truth about planted dirt;
 `source.json` what was read. Nothing holds a time, so the same source gives the same bytes.
 """
 
@@ -26,7 +26,7 @@ class RawSummary(NamedTuple):
     """What was written. `bytes` are of the pictures, `passed_over` what the source held beside them.
 
     `content` is `sha256:` of all records in order: of each the source_id, the label and the SHA-256 of the data, each after its
-    length in 8 bytes, little end first. `faults` counts the records whose picture could not be had.
+    length in 8 bytes, little end first; then, where it has a group, eight bytes 0xff and the group in the same form. `faults` counts the records whose picture could not be had.
     """
 
     records: int
@@ -116,7 +116,7 @@ def raw_slices(folder: Path, batch: int = BATCH) -> Iterator[RawSlice]:
 
 
 def read_raw(folder: Path, batch: int = BATCH) -> Iterator[pl.DataFrame]:
-    """Yield the records in order as frames source_id, label, data, fault of at most `batch` rows; memory holds one row group.
+    """Yield the records in order as frames source_id, label, data, fault, group of at most `batch` rows; memory holds one row group.
 
     Raises ValueError naming the folder or file if there are no records or they cannot be read.
     """
