@@ -22,7 +22,7 @@ class Label(Settings):
     column: str | None = None  # tables: the column that holds the label; shards: cls, txt or json:FIELD
     group_column: str | None = Field(
         default=None, min_length=1
-    )  # tables: the column of the video, patient, ...; shards: as column
+    )  # tables: the column of its video or patient; shards: as column
 
 
 class Source(Settings):
@@ -36,7 +36,7 @@ class Source(Settings):
 
 
 class Group(Settings):
-    """Which records may not be parted, told from their names; where a table tells, `source.label.group_column` names its column."""
+    """Which records may not be parted, told from their names; or by a table: `source.label.group_column`."""
 
     pattern: str = Field(min_length=1)  # found in source_id; the group is its only capture group, or the one named `group`
 

@@ -13,7 +13,7 @@ from drained import drained
 
 from pipelines.cards import Label, Source
 from pipelines.pins import source_digest
-from pipelines.sources import KINDS, RawRecord, kind_of
+from pipelines.sources import KINDS, RawRecord
 from pipelines.transfer import Place
 
 ROWS = [("1.jpg", "cat", "film one"), ("2.jpg", "dog", "film one"), ("3.jpg", "cat", ""), ("4.jpg", "dog", "7")]

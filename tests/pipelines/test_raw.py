@@ -163,7 +163,7 @@ def test_records_from_before_there_were_groups_have_none(tmp_path: Path) -> None
     path = folder / "records-00000.parquet"
     pl.read_parquet(path).drop("group").write_parquet(path)
     (frame,) = read_raw(folder)
-    assert [row for row in frame.iter_rows()] == [row_of(record) for record in RECORDS]
+    assert list(frame.iter_rows()) == [row_of(record) for record in RECORDS]
 
 
 def test_seen_knows_every_name() -> None:

@@ -9,7 +9,7 @@ LABEL_NAMES = ("label", "labels", "class", "category", "cls")
 
 
 class Columns(NamedTuple):
-    """Names of the columns; `field` is one within the label's struct (written column:field), else None, and so for the group."""
+    """Names of the columns; `field` is one within the label's struct (written column:field), else None; so for the group."""
 
     image: str
     label: str
