@@ -87,7 +87,7 @@ def decide(
     ledger = set_aside(ledger, settings.quality)
     near = settings.duplicates if settings.near_duplicates else None
     ledger, evidence = deduplicate(ledger, thumbs, near, features)
-    ledger = keep_the_rest(balance(ledger, settings))
+    ledger = keep_the_rest(balance(ledger, features, settings))
     classes = ledger.filter(pl.col("verdict") == "kept")["label"].n_unique()
     if classes < 2:
         raise ValueError(
