@@ -44,9 +44,9 @@ def parser() -> argparse.ArgumentParser:
     prune.add_argument("--dry-run", action="store_true", help="only say what would be removed")
     prune.add_argument("--downloads", action="store_true", help="also the kept downloads of domains that are listed")
     preset = commands.add_parser(
-        "preset", help="put a preset of presets/ in the place of params.yaml (the old one is kept as .bak)"
+        "preset", help="put a preset of presets/ in the place of params.yaml, or a rule into it (the old one is kept as .bak)"
     )
-    preset.add_argument("name", metavar="NAME", help="the preset's name, e.g. default or real")
+    preset.add_argument("name", metavar="NAME", help="the preset's name, e.g. default, real or rules/micro")
     preset.add_argument("--folder", help="where cards' relative file names start (sources_folder)")
     ui = commands.add_parser("ui", help="reach or start the Prefect server and print the address of its UI")
     ui.add_argument("--open", action="store_true", help="open it in a browser too")
