@@ -149,17 +149,28 @@ def draw(
 
 
 class EpisodeSampler:
-    """Draws batches of episodes from several domains, each domain with the same probability.
+    """Draws batches of episodes from several domains, each with the same probability or with its share of `shares`.
 
     Rows refer to `features_ND`, the domains' features one below another. Raises ValueError (one line: domain, class,
     images, need) at construction if a domain cannot fill an episode of the largest shot.
     """
 
     def __init__(
-        self, domains: Sequence[DomainTensors], n_way: int, min_shot: int, max_shot: int, n_query: int, *, batch: int, seed: int
+        self,
+        domains: Sequence[DomainTensors],
+        n_way: int,
+        min_shot: int,
+        max_shot: int,
+        n_query: int,
+        *,
+        batch: int,
+        seed: int,
+        shares: Sequence[float] | None = None,
     ) -> None:
         if not domains:
             raise ValueError("no domain to draw episodes from: expected at least one")
+        assert shares is None or len(shares) == len(domains)
+        self.shares_G = None if shares is None else torch.tensor(shares, dtype=torch.float64)
         pools = [build_pool(domain) for domain in domains]
         self.n_way, self.n_query, self.batch, self.seed = n_way, n_query, batch, seed
         self.shots = range(min_shot, max_shot + 1)
@@ -176,10 +187,16 @@ class EpisodeSampler:
         generator = generator_for(self.seed, step)
         n_shot = self.shots[int(torch.randint(len(self.shots), (1,), generator=generator))]
         queries_G = self.queries[n_shot]
-        domain_B = torch.randint(len(queries_G), (self.batch,), generator=generator)
+        domain_B = self._domains(len(queries_G), generator)
         enough_C = self.pool.size_C >= n_shot + queries_G[self.domain_C]
         able_BC = enough_C & (self.domain_C == domain_B.unsqueeze(1))
         return draw(self.pool, able_BC, self.n_way, n_shot, queries_G[domain_B], int(queries_G.max()), generator)
+
+    def _domains(self, count: int, generator: torch.Generator) -> Tensor:
+        """Domain of each episode of a batch."""
+        if self.shares_G is None:
+            return torch.randint(count, (self.batch,), generator=generator)
+        return torch.multinomial(self.shares_G, self.batch, replacement=True, generator=generator)
 
 
 def join_pools(pools: Sequence[Pool], images: Sequence[int]) -> Pool:
