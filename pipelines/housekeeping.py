@@ -4,6 +4,7 @@ import argparse
 import shutil
 import subprocess
 import sys
+from itertools import chain
 
 import yaml
 
@@ -11,6 +12,7 @@ from pipelines.cards import load_card
 from pipelines.check import check
 from pipelines.files import abandoned, read_json, write_text
 from pipelines.layout import Layout
+from pipelines.leaks import leaks
 from pipelines.params import Params, load_params
 from pipelines.settings import read_yaml
 
@@ -27,7 +29,7 @@ def run(arguments: argparse.Namespace, layout: Layout) -> int:
         return 0
     if arguments.command == "prune":
         return prune(params, layout, dry_run=arguments.dry_run, downloads=arguments.downloads)
-    return _report_check(params, layout)
+    return _report_check(params, layout, quick=arguments.quick)
 
 
 def listing(params: Params, layout: Layout) -> str:
@@ -116,9 +118,9 @@ def accept_download(domain: str, layout: Layout) -> int:
     return 0
 
 
-def _report_check(params: Params, layout: Layout) -> int:
+def _report_check(params: Params, layout: Layout, *, quick: bool) -> int:
     bad = 0
-    for subject, problems in check(params, layout):
+    for subject, problems in chain(check(params, layout), () if quick else leaks(params, layout)):
         for problem in problems:
             print(f"BAD   {subject}: {problem}")
         if not problems:
