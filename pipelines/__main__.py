@@ -39,14 +39,17 @@ def parser() -> argparse.ArgumentParser:
     update = commands.add_parser("update", help="ask a domain's source again and take what it holds now, against the lock")
     update.add_argument("domain", metavar="DOMAIN", help="a domain listed in params.yaml")
     commands.add_parser("list", help="show domains: role, state, images, classes, licence")
-    commands.add_parser("check", help="verify all that is on disk against ledgers, indexes and checksums; exit status 0 or 1")
+    verify = commands.add_parser(
+        "check", help="verify all that is on disk, and look for copies in the shards that leak; exit status 0 or 1"
+    )
+    verify.add_argument("--quick", action="store_true", help="leave out the search for copies in the shards")
     prune = commands.add_parser("prune", help="remove what belongs to domains that params.yaml no longer lists")
     prune.add_argument("--dry-run", action="store_true", help="only say what would be removed")
     prune.add_argument("--downloads", action="store_true", help="also the kept downloads of domains that are listed")
     preset = commands.add_parser(
-        "preset", help="put a preset of presets/ in the place of params.yaml (the old one is kept as .bak)"
+        "preset", help="put a preset of presets/ in the place of params.yaml, or a rule into it (the old one is kept as .bak)"
     )
-    preset.add_argument("name", metavar="NAME", help="the preset's name, e.g. default or real")
+    preset.add_argument("name", metavar="NAME", help="the preset's name, e.g. default, real or rules/micro")
     preset.add_argument("--folder", help="where cards' relative file names start (sources_folder)")
     ui = commands.add_parser("ui", help="reach or start the Prefect server and print the address of its UI")
     ui.add_argument("--open", action="store_true", help="open it in a browser too")

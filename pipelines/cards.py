@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipelines.curation import CurationChanges
 from pipelines.licences import canonical
@@ -20,6 +20,9 @@ class Label(Settings):
     table: str | None = None  # layout table: the label table's name within the source
     image_column: str | None = None  # tables: the column that holds, names or addresses the picture; shards: its suffix
     column: str | None = None  # tables: the column that holds the label; shards: cls, txt or json:FIELD
+    group_column: str | None = Field(
+        default=None, min_length=1
+    )  # tables: the column of its video or patient; shards: as column
 
 
 class Source(Settings):
@@ -30,6 +33,23 @@ class Source(Settings):
     checksum: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$")
     label: Label = Label()
     options: dict[str, Any] = Field(default_factory=dict)  # what this kind of source alone understands; checked by its module
+
+
+class Group(Settings):
+    """Which records may not be parted, told from their names; or by a table: `source.label.group_column`."""
+
+    pattern: str = Field(min_length=1)  # found in source_id; the group is its only capture group, or the one named `group`
+
+    @field_validator("pattern")
+    @classmethod
+    def _pattern_captures(cls, value: str) -> str:
+        try:
+            found = re.compile(value)
+        except (re.error, OverflowError, RecursionError) as error:
+            raise ValueError(f"expected a regular expression, found {value!r} ({error})") from None
+        if found.groups != 1 and "group" not in found.groupindex:
+            raise ValueError(f"expected one capture group in parentheses, or one named (?P<group>...), found {value!r}")
+        return value
 
 
 class Counts(Settings):
@@ -51,6 +71,7 @@ class Card(Settings):
     homepage: str = ""
     counts: Counts | None = None  # as the source states them, before curation
     source: Source
+    group: Group | None = None
     curation: CurationChanges = CurationChanges()
 
     @field_validator("id")
@@ -64,6 +85,12 @@ class Card(Settings):
     @classmethod
     def _licence_is_spdx(cls, value: str) -> str:
         return canonical(value)
+
+    @model_validator(mode="after")
+    def _one_group_rule(self) -> "Card":
+        if self.group is not None and self.source.label.group_column is not None:
+            raise ValueError("group.pattern and source.label.group_column both say what belongs together; keep one of them")
+        return self
 
 
 def card_files(folder: Path) -> list[Path]:

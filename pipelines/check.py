@@ -79,9 +79,11 @@ def _check_ledger(name: str, folder: Path, layout: Layout) -> list[str]:
     kept = ledger.filter(pl.col("verdict") == "kept").select("key", "label", "split").sort("key")
     if not kept.equals(index.select("key", "label", "split").sort("key")):
         problems.append(f"{folder / 'index.parquet'}: its images are not the kept records of the ledger")
-    straddling = index.group_by("cluster").agg(pl.col("split").n_unique()).filter(pl.col("split") > 1)
+    straddling = index.group_by("unit").agg(pl.col("split").n_unique()).filter(pl.col("split") > 1)
     if straddling.height:
-        problems.append(f"{straddling.height} clusters of copies lie in two splits")
+        problems.append(
+            f"{straddling.height} units of copies or groups lie in two splits, such as {straddling['unit'].sort()[0]}"
+        )
     return problems
 
 

@@ -18,6 +18,7 @@ from pipelines.evidence import sides
 from pipelines.examine import examine
 from pipelines.features import Features, open_features, write_features
 from pipelines.files import read_json, write_json
+from pipelines.groups import group, units
 from pipelines.images import encode_for_shard
 from pipelines.layout import Layout
 from pipelines.ledger import SCHEMA, keep_the_rest
@@ -27,7 +28,7 @@ from pipelines.publish import domain_digest, publish, statistics
 from pipelines.quality import set_aside
 from pipelines.raw import RawSlice, raw_slices
 from pipelines.shards import Sample, ShardWriter
-from pipelines.split import split
+from pipelines.split import Split, split
 
 FINGERPRINTS = 1000  # in one row group
 
@@ -37,7 +38,7 @@ class Decided(NamedTuple):
 
     ledger: pl.DataFrame  # finished: one verdict a row
     evidence: pl.DataFrame  # of copies, a row a pair
-    split_by: str
+    split: Split
 
 
 def curate(
@@ -59,14 +60,14 @@ def curate(
             scratch.add(readable["key"], readable["thumb"])
             examined.append(batch.drop("thumb"))
         thumbs = scratch.read()
-        decided = decide(pl.concat(examined), thumbs, features, settings, card.id, overrides)
+        decided = decide(group(pl.concat(examined), card), thumbs, features, settings, card.id, overrides)
         write_fingerprints(target / "fingerprints.parquet", decided.ledger, thumbs)
     write_domain(raw, target, decided.ledger, settings, map_batches)
     decided.ledger.write_parquet(target / "ledger.parquet")
     decided.evidence.write_parquet(target / "duplicates.parquet")
     index = pl.read_parquet(target / "index.parquet")
     shard_bytes = sum(path.stat().st_size for path in target.glob("*.tar"))
-    stats = statistics(decided.ledger, index, decided.split_by, shard_bytes)
+    stats = statistics(decided.ledger, index, decided.split, shard_bytes)
     publish(target, card, settings, stats, read_json(raw / "source.json"), overrides)
     pick_features(layout, card.id, features, index, target, features_target)
     return stats
@@ -86,16 +87,15 @@ def decide(
     ledger = set_aside(ledger, settings.quality)
     near = settings.duplicates if settings.near_duplicates else None
     ledger, evidence = deduplicate(ledger, thumbs, near, features)
-    ledger = keep_the_rest(balance(ledger, settings))
+    ledger = keep_the_rest(balance(ledger, features, settings))
     classes = ledger.filter(pl.col("verdict") == "kept")["label"].n_unique()
     if classes < 2:
         raise ValueError(
             f"domain {domain}: {classes} of its {ledger['label'].n_unique()} classes have {settings.min_per_class} "
             "usable images (curation.min_per_class), at least 2 classes are needed; lower it or add images"
         )
-    ledger, split_by = split(ledger, settings)
-    ledger = tell_relabelled(ledger, overrides)
-    return Decided(ledger, evidence, split_by)
+    done = split(ledger, settings)
+    return Decided(tell_relabelled(done.ledger, overrides), evidence, done)
 
 
 def write_fingerprints(path: Path, ledger: pl.DataFrame, thumbs: ThumbRows) -> None:
@@ -126,7 +126,8 @@ def pick_features(layout: Layout, domain: str, features: Features, index: pl.Dat
 
 def examine_slice(settings: Curation, records: RawSlice) -> pl.DataFrame:
     """`examine` on raw records that are read here, wherever here is."""
-    return examine(records.read(), settings)
+    batch = records.read()
+    return examine(batch, settings).with_columns(batch["group"])
 
 
 def write_domain(raw: Path, target: Path, ledger: pl.DataFrame, settings: Curation, map_batches: MapBatches) -> None:
@@ -134,15 +135,17 @@ def write_domain(raw: Path, target: Path, ledger: pl.DataFrame, settings: Curati
 
     The ledger's rows are in the order of the records.
     """
-    classes = ledger.filter(pl.col("verdict") == "kept")["label"].unique().sort().to_list()
-    places = ledger.select(
+    kept = ledger.filter(pl.col("verdict") == "kept")
+    classes = kept["label"].unique().sort().to_list()
+    of_kept = kept.select("key", units(kept))
+    places = ledger.join(of_kept, on="key", how="left", maintain_order="left").select(
         "source_id",
         "key",
         "label",
         "split",
         "verdict",
         *Known._fields,
-        pl.coalesce("cluster", "key").alias("cluster"),
+        "unit",
         pl.col("label").replace_strict(classes, list(range(len(classes))), default=None, return_dtype=pl.Int32).alias("class"),
     )
     with ShardWriter(target, settings.shard_images) as writer:
@@ -153,7 +156,7 @@ def write_domain(raw: Path, target: Path, ledger: pl.DataFrame, settings: Curati
 
 
 class Placed(NamedTuple):
-    """Raw records with what was decided of those that are kept: source_id, key, split, cluster, class."""
+    """Raw records with what was decided of those that are kept: source_id, key, split, unit, class."""
 
     records: RawSlice
     places: pl.DataFrame
@@ -194,4 +197,4 @@ class Known(NamedTuple):
 def _sample(row: dict[str, Any], settings: Curation) -> Sample:
     known = Known(*(row[name] for name in Known._fields))
     suffix, data = encode_for_shard(row["data"], known, settings.image_side, settings.max_pixels)
-    return Sample(row["key"], row["label"], row["class"], row["split"], row["cluster"], row["source_id"], suffix, data)
+    return Sample(row["key"], row["label"], row["class"], row["split"], row["unit"], row["source_id"], suffix, data)

@@ -61,6 +61,7 @@ class Curation(Settings):
     duplicates: Duplicates = Duplicates()
     min_per_class: int = Field(default=10, ge=1, le=100_000)  # images; a smaller class is rare_class
     cap_per_class: int = Field(default=200, ge=2, le=1_000_000)  # images; the rest is over_cap
+    max_classes: int | None = Field(default=None, ge=2, le=100_000)  # taken of a domain; the rest is over_cap; null: all
     draw: Literal["random", "farthest_first", "kmeans"] = "random"  # which images a full class keeps: by lot or by diversity
     splits: Splits = Splits()
     shard_images: int = Field(default=2000, ge=1, le=1_000_000)  # images in one shard
@@ -77,6 +78,7 @@ class CurationChanges(Settings):
     min_side: int | None = Field(default=None, ge=1, le=4096)
     min_per_class: int | None = Field(default=None, ge=1, le=100_000)
     cap_per_class: int | None = Field(default=None, ge=2, le=1_000_000)
+    max_classes: int | None = Field(default=None, ge=2, le=100_000)
     draw: Literal["random", "farthest_first", "kmeans"] | None = None
     near_duplicates: bool | None = None
     duplicates: Duplicates | None = None

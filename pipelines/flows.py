@@ -87,10 +87,16 @@ def curate_flow(domain: str, params: Params, layout: Layout) -> str:
             stats = curate(card, layout, target, features, params.curation, batches)
         _show_domain(card, stats, layout)
         found = ", ".join(f"{count} {verdict}" for verdict, count in stats["verdicts"].items() if count)
-        return f"{stats['records']} records: {found}; {stats['classes']} classes"
+        return f"{stats['records']} records: {found}; {stats['classes']} classes{_groups(stats)}"
 
     with runners.start(params.runner, layout) as workers:
         return watched.run_flow("curate", domain, partial(body, workers), workers)
+
+
+def _groups(stats: dict[str, Any]) -> str:
+    """What the card's group rule found, where it has one."""
+    alone = f" ({stats['ungrouped']} records in none)" if stats["ungrouped"] else ""
+    return f"; {stats['groups']} groups{alone}" if stats["groups"] else ""
 
 
 def _show_domain(card: Card, stats: dict[str, Any], layout: Layout) -> None:

@@ -1,10 +1,10 @@
-"""Commands beside the stages: list, check, prune, preset."""
+"""Commands beside the stages: list, check, prune; preset is in a module of its own."""
 
 import argparse
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from itertools import chain
 
 import yaml
 
@@ -12,13 +12,16 @@ from pipelines.cards import load_card
 from pipelines.check import check
 from pipelines.files import abandoned, read_json, write_text
 from pipelines.layout import Layout
+from pipelines.leaks import leaks
 from pipelines.params import Params, load_params
-from pipelines.settings import read_yaml, validate
+from pipelines.settings import read_yaml
 
 
 def run(arguments: argparse.Namespace, layout: Layout) -> int:
     """Carry out one of these commands; returns the exit status."""
     if arguments.command == "preset":
+        from pipelines.preset import use_preset
+
         return use_preset(arguments.name, arguments.folder, layout)
     params = load_params(layout.params)
     if arguments.command == "list":
@@ -26,7 +29,7 @@ def run(arguments: argparse.Namespace, layout: Layout) -> int:
         return 0
     if arguments.command == "prune":
         return prune(params, layout, dry_run=arguments.dry_run, downloads=arguments.downloads)
-    return _report_check(params, layout)
+    return _report_check(params, layout, quick=arguments.quick)
 
 
 def listing(params: Params, layout: Layout) -> str:
@@ -115,30 +118,9 @@ def accept_download(domain: str, layout: Layout) -> int:
     return 0
 
 
-def use_preset(name: str, folder: str | None, layout: Layout) -> int:
-    """Put a preset in the place of params.yaml; comments are kept, the former file stays as params.yaml.bak."""
-    presets = layout.root / "presets"
-    source = presets / f"{name}.yaml"
-    if not source.exists():
-        known = ", ".join(sorted(path.stem for path in presets.glob("*.yaml")))
-        raise ValueError(f"{source}: no such preset; there are {known}")
-    text = source.read_text(encoding="utf-8")
-    if folder is not None:
-        if not Path(folder).is_dir():
-            raise ValueError(f"--folder {folder}: no such folder; name the one that holds the cards' files")
-        lines = [line for line in text.splitlines() if not line.startswith("sources_folder:")]
-        text = "\n".join([*lines, f"sources_folder: {yaml.safe_dump(folder).splitlines()[0]}"]) + "\n"
-    validate(Params, yaml.safe_load(text), str(source))
-    if layout.params.exists():
-        write_text(layout.params.with_name("params.yaml.bak"), layout.params.read_text(encoding="utf-8"))
-    write_text(layout.params, text)
-    print(f"{layout.params} now follows {source}; the former one is kept as params.yaml.bak. Next: dvc repro")
-    return 0
-
-
-def _report_check(params: Params, layout: Layout) -> int:
+def _report_check(params: Params, layout: Layout, *, quick: bool) -> int:
     bad = 0
-    for subject, problems in check(params, layout):
+    for subject, problems in chain(check(params, layout), () if quick else leaks(params, layout)):
         for problem in problems:
             print(f"BAD   {subject}: {problem}")
         if not problems:

@@ -31,6 +31,8 @@ class Training(Settings):
     rotate: bool = True  # a fresh random rotation of the feature space in each episode
     readout: Literal["linear", "class_mean", "ridge"] = "ridge"
     synthetic_share: float = Field(default=0.5, ge=0.0, le=1.0)  # of the steps, on synthetic tasks
+    domain_weights: Literal["uniform", "proportional", "temperature"] = "uniform"  # how often an episode is of each domain
+    temperature: float = Field(default=2.0, ge=1.0, le=1000.0)  # of domain_weights: 1 is proportional, large is uniform
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
 
     @model_validator(mode="after")

@@ -57,7 +57,10 @@ def load_lock(path: Path, source: Source) -> Lock | None:
 
 def source_digest(source: Source) -> str:
     """Digest of what a card says of its source."""
-    text = json.dumps(source.model_dump(mode="json"), sort_keys=True)
+    said = source.model_dump(mode="json")
+    if said["label"]["group_column"] is None:
+        del said["label"]["group_column"]  # locks are older than this field
+    text = json.dumps(said, sort_keys=True)
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 

@@ -15,12 +15,14 @@ from pipelines.files import sha256_file, write_json, write_text
 from pipelines.ledger import SPLITS, counts
 from pipelines.overrides import NO_OVERRIDES, Overrides
 from pipelines.quality import tails
+from pipelines.split import Split
 
 SUMS = "SHA256SUMS"
 
 
-def statistics(ledger: pl.DataFrame, index: pl.DataFrame, split_by: str, shard_bytes: int) -> dict[str, Any]:
-    """Counts of a domain: verdicts (adding up to records), splits, what each threshold of quality would set aside, classes."""
+def statistics(ledger: pl.DataFrame, index: pl.DataFrame, split: Split, shard_bytes: int) -> dict[str, Any]:
+    """Counts of a domain: verdicts (adding up to records), splits, groups and units, classes before and after; what each
+    threshold of quality would set aside."""
     before = dict(ledger.group_by("label").len().iter_rows())
     after = dict(index.group_by("label").len().iter_rows())
     splits = {
@@ -35,9 +37,14 @@ def statistics(ledger: pl.DataFrame, index: pl.DataFrame, split_by: str, shard_b
         "verdicts": counts(ledger),
         "raw_bytes": int(ledger["bytes"].sum()),
         "shard_bytes": shard_bytes,
-        "split_by": split_by,
+        "split_by": split.by,
+        "split_reason": split.reason,
         "splits": splits,
         "quality": tails(ledger).to_dicts(),
+        "groups": ledger["group"].drop_nulls().n_unique(),
+        "ungrouped": ledger["group"].null_count(),  # records that no group rule says anything of
+        "units": index["unit"].n_unique(),
+        "largest_unit": int(index.group_by("unit").len()["len"].max() or 0),  # type: ignore[arg-type]
         "class_counts": {label: {"before": before[label], "after": after.get(label, 0)} for label in sorted(before)},
     }
 

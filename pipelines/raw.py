@@ -1,8 +1,9 @@
 """Raw records on disk: a few Parquet files a domain, written once from a source and read in batches.
 
-`records-00000.parquet` and so on hold source_id, label, data, and in `fault` why data is empty where the source names a picture
-that could not be had; `failures.parquet` lists these with the server's answer; `planted.parquet` the truth about planted dirt;
-`source.json` what was read. Nothing holds a time, so the same source gives the same bytes.
+`records-00000.parquet` and so on hold source_id, label, data, in `fault` why data is empty where the source names a picture
+that could not be had, and in `group` what the card's `source.label.group_column` says. `failures.parquet` lists what could
+not be had with the server's answer, `planted.parquet` the truth about planted dirt, `source.json` what was read. Nothing holds
+a time, so the same source gives the same bytes.
 """
 
 from collections.abc import Callable, Generator, Iterator
@@ -26,7 +27,8 @@ class RawSummary(NamedTuple):
     """What was written. `bytes` are of the pictures, `passed_over` what the source held beside them.
 
     `content` is `sha256:` of all records in order: of each the source_id, the label and the SHA-256 of the data, each after its
-    length in 8 bytes, little end first. `faults` counts the records whose picture could not be had.
+    length in 8 bytes, little end first; then, where it has a group, eight bytes 0xff and the group in the same form.
+    `faults` counts the records whose picture could not be had.
     """
 
     records: int
@@ -90,7 +92,7 @@ class RawSlice(NamedTuple):
         return f"records {self.first} to {self.first + self.height - 1}"
 
     def read(self) -> pl.DataFrame:
-        """The records as a frame source_id, label, data, fault. Raises ValueError as `read_raw`.
+        """The records as a frame source_id, label, data, fault, group. Raises ValueError as `read_raw`.
 
         The whole row group (8 MB or one record) is read for each of its slices: a hundredth of what decoding them costs.
         """
@@ -99,7 +101,10 @@ class RawSlice(NamedTuple):
                 table = file.read_row_group(self.group, use_threads=False)
             except (pa.ArrowException, OSError) as error:
                 raise _unreadable(self.path, error) from None
-        return pl.DataFrame(pl.from_arrow(table.slice(self.start, self.height)))
+        frame = pl.DataFrame(pl.from_arrow(table.slice(self.start, self.height)))
+        if "group" not in frame.columns:  # written before there were groups
+            frame = frame.with_columns(group=pl.lit(None, pl.String))
+        return frame
 
 
 def raw_slices(folder: Path, batch: int = BATCH) -> Iterator[RawSlice]:
@@ -116,9 +121,9 @@ def raw_slices(folder: Path, batch: int = BATCH) -> Iterator[RawSlice]:
 
 
 def read_raw(folder: Path, batch: int = BATCH) -> Iterator[pl.DataFrame]:
-    """Yield the records in order as frames source_id, label, data, fault of at most `batch` rows; memory holds one row group.
+    """Yield the records in order as frames source_id, label, data, fault, group of at most `batch` rows.
 
-    Raises ValueError naming the folder or file if there are no records or they cannot be read.
+    Memory holds one row group. Raises ValueError naming the folder or file if there are no records or they cannot be read.
     """
     return map(RawSlice.read, raw_slices(folder, batch))
 

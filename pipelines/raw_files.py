@@ -12,7 +12,15 @@ import pyarrow.parquet as pq
 
 from pipelines.sources import RawRecord
 
-RECORDS = pa.schema([("source_id", pa.string()), ("label", pa.string()), ("data", pa.binary()), ("fault", pa.string())])
+RECORDS = pa.schema(
+    [
+        ("source_id", pa.string()),
+        ("label", pa.string()),
+        ("data", pa.binary()),
+        ("fault", pa.string()),
+        ("group", pa.string()),
+    ]
+)
 GROUP_RECORDS = 1000
 GROUP_BYTES = 8 << 20  # larger ones are written no faster, and take more memory
 FILE_BYTES = 512 << 20
@@ -56,14 +64,14 @@ class RecordFiles:
             self._writer = pq.ParquetWriter(
                 self._folder / f"records-{self.count:05d}.parquet",
                 RECORDS,
-                compression={"source_id": "zstd", "label": "zstd", "data": "none", "fault": "zstd"},
-                use_dictionary=["label", "fault"],
+                compression={"source_id": "zstd", "label": "zstd", "data": "none", "fault": "zstd", "group": "zstd"},
+                use_dictionary=["label", "fault", "group"],
                 write_statistics=["label"],
             )
             self.count += 1
-        ids, labels, data, _, faults = zip(*group, strict=True)
+        ids, labels, data, _, faults, groups = zip(*group, strict=True)
         reasons = [None if fault is None else fault.reason for fault in faults]
-        table = pa.table([ids, labels, _binary(data), reasons], schema=RECORDS)
+        table = pa.table([ids, labels, _binary(data), reasons, groups], schema=RECORDS)
         self._writer.write_table(table, row_group_size=len(group))
         self._bytes += size
 

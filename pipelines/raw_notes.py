@@ -10,6 +10,7 @@ from pipelines.sources import RawRecord
 
 PLANTED = {"source_id": pl.String, "kind": pl.String, "of": pl.String, "domain": pl.String}
 FAILURES = {"source_id": pl.String, "status": pl.Int32, "reason": pl.String}
+GROUP = b"\xff" * 8  # stands before a record's group, where it has one; no length of a piece is as large
 
 
 class Notes:
@@ -33,7 +34,7 @@ class Notes:
 
     def take(self, group: list[RawRecord]) -> None:
         """Note these records. Raises ValueError if one has the source_id of another."""
-        for source_id, _, data, planted, fault in group:
+        for source_id, _, data, planted, fault, _ in group:
             if not self._seen.add(source_id):
                 raise ValueError(f"{self._source}: two records with the source_id {source_id!r}; each needs its own")
             self.bytes += len(data)
@@ -50,7 +51,9 @@ class Notes:
     def digest(self, group: list[RawRecord]) -> None:
         """Take these records into `content`."""
         pieces: list[bytes] = []
-        for source_id, label, data, _, _ in group:
+        for source_id, label, data, _, _, said in group:
             for piece in (source_id.encode(), label.encode(), hashlib.sha256(data).digest()):
                 pieces += (len(piece).to_bytes(8, "little"), piece)
+            if said is not None:
+                pieces += (GROUP, len(said.encode()).to_bytes(8, "little"), said.encode())
         self._hash.update(b"".join(pieces))

@@ -20,7 +20,7 @@ INDEX_SCHEMA: dict[str, type[pl.DataType]] = {
     "shard": pl.String,
     "offset": pl.Int64,
     "size": pl.Int64,
-    "cluster": pl.String,
+    "unit": pl.String,  # images of one unit are copies or of one group: no split parts them, no episode brings them together
 }
 
 
@@ -31,7 +31,7 @@ class Sample(NamedTuple):
     label: str
     class_index: int
     split: str
-    cluster: str
+    unit: str
     source_id: str
     suffix: str  # jpg or png
     data: bytes
@@ -67,7 +67,7 @@ class ShardWriter:
             self._written[sample.split] = count + 1
             offset = self._add(self._open[sample.split], sample)
             self._rows.append(
-                (sample.key, sample.class_index, sample.label, sample.split, name, offset, len(sample.data), sample.cluster)
+                (sample.key, sample.class_index, sample.label, sample.split, name, offset, len(sample.data), sample.unit)
             )
 
     def index(self) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""A domain as tensors: its cached features, classes, splits and clusters of copies."""
+"""A domain as tensors: its cached features, classes, splits and units."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -20,21 +20,21 @@ from pipelines.layout import Layout
 class DomainTensors:
     """What a learner sees of one domain.
 
-    features_ND: float32, each row of unit length. class_N: int64, positions in `classes`. cluster_N: int64, numbers
-    that two images share only if they are copies of each other. split_N: train, validation or test.
+    features_ND: float32, each row of unit length. class_N: int64, positions in `classes`. unit_N: int64, numbers
+    that two images share if they hang together as copies or by a group. split_N: train, validation or test.
     """
 
     name: str
     features_ND: Tensor
     class_N: Tensor
-    cluster_N: Tensor
+    unit_N: Tensor
     split_N: tuple[str, ...]
     classes: tuple[str, ...]
 
     def __post_init__(self) -> None:
         images = len(self.features_ND)
-        if not (len(self.class_N) == len(self.cluster_N) == len(self.split_N) == images):
-            raise ValueError(f"domain {self.name!r}: features, classes, clusters and splits differ in length")
+        if not (len(self.class_N) == len(self.unit_N) == len(self.split_N) == images):
+            raise ValueError(f"domain {self.name!r}: features, classes, units and splits differ in length")
         if not torch.isfinite(self.features_ND).all():
             bad = int((~torch.isfinite(self.features_ND).all(dim=1)).sum())
             raise ValueError(f"domain {self.name!r}: {bad} of {images} features are not finite numbers; embed it again")
@@ -47,7 +47,7 @@ class DomainTensors:
         """The images where `keep_N` (bool) is true; class numbers stay."""
         rows = keep_N.nonzero().squeeze(1)
         splits = tuple(self.split_N[row] for row in rows.tolist())
-        return DomainTensors(self.name, self.features_ND[rows], self.class_N[rows], self.cluster_N[rows], splits, self.classes)
+        return DomainTensors(self.name, self.features_ND[rows], self.class_N[rows], self.unit_N[rows], splits, self.classes)
 
     def in_splits(self, *splits: str) -> "DomainTensors":
         """The images of these splits."""
@@ -83,7 +83,7 @@ def load_domain(layout: Layout, name: str, exclude_keys: Iterable[str] = ()) -> 
         name,
         unit_rows(features_ND.float()),
         torch.from_numpy(index["class"].to_numpy().astype(np.int64)),
-        torch.from_numpy(index["cluster"].rank("dense").to_numpy().astype(np.int64) - 1),
+        torch.from_numpy(index["unit"].rank("dense").to_numpy().astype(np.int64) - 1),
         tuple(index["split"].to_list()),
         tuple(classes),
     )

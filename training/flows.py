@@ -15,6 +15,7 @@ from training.evaluate import interval
 from training.learner import Learner, load_learner, save_learner
 from training.measure.design import subsets
 from training.measure.run import measure
+from training.shares import named_shares
 from training.train import train, validation_episodes
 
 
@@ -40,9 +41,12 @@ def train_flow(params: Params, layout: Layout) -> str:
             ),
         )
         progress.close()
-        save_learner(
-            learner, layout.model, {"collection": {name: entry["digest"] for name, entry in manifest["domains"].items()}}
-        )
+        about = {
+            "collection": {name: entry["digest"] for name, entry in manifest["domains"].items()},
+            "domain_weights": settings.domain_weights,
+            "shares": named_shares(domains, settings),
+        }
+        save_learner(learner, layout.model, about)
         log = pl.read_csv(layout.training_log)
         watched.show_table("training", log.to_dicts(), "The training log")
         last = log.row(-1, named=True)

@@ -18,6 +18,7 @@ from training.collection import DomainTensors
 from training.episodes import Episodes, EpisodeSampler, evaluation_episodes, generator_for
 from training.evaluate import episode_accuracies
 from training.learner import Learner, Shape, Turn
+from training.shares import domain_shares
 from training.synthetic import Batch, rotation, synthetic_batch
 
 COLUMNS = ("step", "loss", "accuracy", "validation_accuracy", "learning_rate", "seconds")
@@ -80,9 +81,9 @@ def train(
     Raises ValueError (one line) if a domain is too small for the episodes.
     """
     parts = [domain.in_splits("train") for domain in domains]
-    sampler = EpisodeSampler(
-        parts, settings.n_way, settings.min_shot, settings.max_shot, settings.n_query, batch=settings.batch, seed=seed
-    )
+    shots = settings.min_shot, settings.max_shot
+    shares = domain_shares(parts, settings)
+    sampler = EpisodeSampler(parts, settings.n_way, *shots, settings.n_query, batch=settings.batch, seed=seed, shares=shares)
     shape = shape_of(settings, parts[0].dimensions)
     learner = Learner(shape, generator_for(seed, STREAMS.weights))
     drawer = mixed_draws(sampler, settings, seed)

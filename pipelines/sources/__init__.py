@@ -31,6 +31,7 @@ class RawRecord(NamedTuple):
     data: bytes
     planted: "Planted | None" = None
     fault: "Fault | None" = None  # why `data` is empty: the source names a picture that could not be had
+    group: str | None = None  # what `source.label.group_column` of the card says of it
 
 
 class Fault(NamedTuple):
@@ -71,6 +72,12 @@ class Kind(Protocol):
     def records(self, source: Source, place: Place) -> Iterator[RawRecord]: ...
 
     def look(self, source: Source, place: Place) -> Look: ...
+
+
+def refuse_group_column(source: Source, why: str) -> None:
+    """Raise ValueError if the card names a column of groups; for kinds without columns."""
+    if source.label.group_column is not None:
+        raise ValueError(f"source.label.group_column: {why}; tell groups by name with group.pattern")
 
 
 def kind_of(card: Card, where: str) -> Kind:

@@ -44,10 +44,12 @@ def check(source: Source) -> None:
 
 def check_label(label: Label) -> None:
     """Raise ValueError if the label section of a source of files contradicts itself."""
-    if label.layout == "folders" and (label.column or label.image_column or label.table):
+    if label.layout == "folders" and (label.column or label.image_column or label.table or label.group_column):
         raise ValueError("source.label: columns go with the layouts table and meta_album, not with folders")
     if label.column is not None and label.column == label.image_column:
         raise ValueError(f"source.label: column and image_column are the same, {label.column!r}")
+    if label.group_column is not None and label.group_column == label.image_column:
+        raise ValueError(f"source.label: group_column and image_column are the same, {label.group_column!r}")
 
 
 def records(source: Source, place: Place, bounds: Bounds | None = None) -> Generator[RawRecord, None, dict[str, object]]:

@@ -60,11 +60,13 @@ def find_columns(table: Table, survey: Survey, label: Label) -> Columns | None:
     Raises Refused if a column of the card is not there or the label column cannot be told.
     """
     where = f"{survey.files.path}: {plain(table.name)}"
-    for field, given in (("image_column", label.image_column), ("column", label.column)):
+    for field in ("image_column", "column", "group_column"):
+        given = getattr(label, field)
         if given is not None and given not in table.columns:
-            raise Refused(f"{where}: source.label.{field}: no column {given!r}; columns: {listed(table.columns)}")
+            raise no_column(table, survey, field, given)
     head = table.head()
-    candidates = [label.image_column] if label.image_column else [name for name in table.columns if name != label.column]
+    taken = (label.column, label.group_column)
+    candidates = [label.image_column] if label.image_column else [name for name in table.columns if name not in taken]
     places = [table.columns.index(name) for name in candidates]
     found = _best(head, places, namings(table.folder), survey, _usual_places(table.columns))
     if found is None:
@@ -75,9 +77,15 @@ def find_columns(table: Table, survey: Survey, label: Label) -> Columns | None:
     image = table.columns[place]
     distinct = len({said_in(row[place]) for row in head if row[place]})
     said = [] if label.image_column else [f"column {image!r} of {plain(table.name)} names the pictures ({naming.words()})"]
-    column, why = (label.column, "") if label.column else _label_column(table, head, image, where)
+    column, why = (label.column, "") if label.column else _label_column(table, head, (image, label.group_column), where)
     said += [f"column {column!r} of {plain(table.name)} holds the class ({why})"] if why else []
     return Columns(image, column, naming, hits / max(distinct, 1), said)
+
+
+def no_column(table: Table, survey: Survey, field: str, name: str) -> Refused:
+    """What to raise where a column of the card is not in its table."""
+    where = f"{survey.files.path}: {plain(table.name)}"
+    return Refused(f"{where}: source.label.{field}: no column {name!r}; columns: {listed(table.columns)}")
 
 
 def best_naming(table: Table, image: str, ways: list[Naming], survey: Survey) -> Naming:
@@ -113,9 +121,9 @@ def _usual_places(columns: list[str]) -> list[int]:
     return [columns.index(name) for name in usual(columns, ADDRESSES)]
 
 
-def _label_column(table: Table, head: list[tuple[str, ...]], image: str, where: str) -> tuple[str, str]:
-    """The label column and how it was told."""
-    others = [name for name in table.columns if name != image]
+def _label_column(table: Table, head: list[tuple[str, ...]], taken: tuple[str | None, ...], where: str) -> tuple[str, str]:
+    """The label column, none of those `taken` for other things, and how it was told."""
+    others = [name for name in table.columns if name not in taken]
     named = usual(others, LABELS)
     if named:
         return named[0], "by its name"

@@ -21,6 +21,7 @@ class Labelled:
         naming: Naming,
         survey: Survey,
         describes: Callable[[str], bool] | None = None,
+        group: str | None = None,
     ) -> None:
         self.passed_over = 0
         self._table = table
@@ -31,8 +32,11 @@ class Labelled:
         self._classes = Index()
         self._first = array("L")  # class of each key
         self._more: dict[int, list[int]] = {}  # further classes of a key
-        for value, label in table.rows((image, column)):
-            self._take(value, label)
+        self._groups = Index()
+        self._group = array("L")  # group of each key + 1; 0: none
+        self._where = f"{survey.files.path}: {plain(table.name)}"
+        for value, label, *said in table.rows((image, column) if group is None else (image, column, group)):
+            self._take(value, label, said[0] if said else "")
         self._owners = array("L", bytes(self._first.itemsize * len(self._first)))  # place of the picture + 1; 0: missing
         self._find_owners()
 
@@ -42,23 +46,31 @@ class Labelled:
             return ()
         return self._labels_of(key)
 
-    def missing(self) -> Iterator[tuple[str, str]]:
+    def group(self, name: str) -> str | None:
+        key = self._key_of(name)
+        return None if key < 0 else self._group_of(key)
+
+    def missing(self) -> Iterator[tuple[str, str, str | None]]:
         base = self._naming.base or ()
         for key, text in enumerate(self._keys):
             if not self._owners[key]:
-                yield from (("/".join((*base, text)), label) for label in self._labels_of(key))
+                yield from (("/".join((*base, text)), label, self._group_of(key)) for label in self._labels_of(key))
 
     def describes(self, name: str) -> bool:
         return self._describes(name) if self._describes else name == self._table.name
 
-    def _take(self, value: str, label: str) -> None:
+    def _take(self, value: str, label: str, group: str) -> None:
         said = said_in(value)
         if not label or not said or (self._naming.suffix and not is_picture(said)):  # .DS_Store rows are in published sets
             self.passed_over += 1
             return
         key, place = self._keys.place(said), self._classes.place(label)
+        of_group = self._groups.place(group) + 1 if group else 0
         if key == len(self._first):
             self._first.append(place)
+            self._group.append(of_group)
+        elif of_group != self._group[key]:
+            raise Refused(f"{self._where}: {said!r} stands in two groups; a picture belongs to one")
         elif place == self._first[key] or place in self._more.get(key, ()):
             self.passed_over += 1
         else:
@@ -87,6 +99,9 @@ class Labelled:
             return False
         owner = self._survey.names[self._owners[key] - 1]
         return owner == name or parts(owner) == parts(name)
+
+    def _group_of(self, key: int) -> str | None:
+        return self._groups[self._group[key] - 1] if self._group[key] else None
 
     def _labels_of(self, key: int) -> tuple[str, ...]:
         return tuple(self._classes[place] for place in (self._first[key], *self._more.get(key, ())))

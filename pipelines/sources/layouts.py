@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
 from pipelines.cards import Label
-from pipelines.sources.columns import Columns, best_naming, find_columns, namings
+from pipelines.sources.columns import Columns, best_naming, find_columns, namings, no_column
 from pipelines.sources.labelled import Labelled
 from pipelines.sources.members import Refused, is_table, listed, parts, picture_parts, plain
 from pipelines.sources.survey import Survey
@@ -28,8 +28,12 @@ class Plan(Protocol):
 
     def labels(self, name: str) -> tuple[str, ...]: ...
 
-    def missing(self) -> Iterator[tuple[str, str]]:
-        """source_id and label."""
+    def group(self, name: str) -> str | None:
+        """What the column of groups says of a file."""
+        ...
+
+    def missing(self) -> Iterator[tuple[str, str, str | None]]:
+        """source_id, label and group."""
         ...
 
     def describes(self, name: str) -> bool:
@@ -55,7 +59,10 @@ class Folders:
         pieces = picture_parts(name)
         return (pieces[-2],) if pieces is not None and len(pieces) > 1 else ()
 
-    def missing(self) -> Iterator[tuple[str, str]]:
+    def group(self, name: str) -> str | None:
+        return None
+
+    def missing(self) -> Iterator[tuple[str, str, str | None]]:
         return iter(())
 
     def describes(self, name: str) -> bool:
@@ -79,7 +86,7 @@ def plan(survey: Survey, label: Label) -> Reading:
         return album
     if label.layout == "meta_album":
         raise Refused(f"{survey.files.path}: source.label.layout is meta_album, but it holds no labels.csv")
-    if label.image_column or label.column:
+    if label.image_column or label.column or label.group_column:
         return _by_table(survey, label)
     return _found_out(survey, label)
 
@@ -134,9 +141,11 @@ def _read_by(survey: Survey, label: Label, fitting: list[tuple[Table, Columns]])
         names = listed(table.name for table, _ in fitting)
         raise Refused(f"{survey.files.path}: several tables name pictures ({names}); name one in source.label.table")
     table, columns = fitting[0]
-    labelled = Labelled(table, columns.image, columns.label, columns.naming, survey)
+    labelled = Labelled(table, columns.image, columns.label, columns.naming, survey, group=label.group_column)
     said = [] if label.table else [f"{plain(table.name)} is the label table"]
-    filled = Label(layout="table", table=table.name, image_column=columns.image, column=columns.label)
+    filled = Label(
+        layout="table", table=table.name, image_column=columns.image, column=columns.label, group_column=label.group_column
+    )
     return Reading(labelled, filled, said + columns.said, {})
 
 
@@ -155,9 +164,11 @@ def _meta_album(survey: Survey, label: Label) -> Reading | None:
             wanted = f"{plain(image)} and {plain(column)}"
             raise Refused(f"{path}: {plain(name)}: expected columns {wanted}, found {listed(table.columns)}")
         return None
+    if label.group_column is not None and label.group_column not in table.columns:
+        raise no_column(table, survey, "group_column", label.group_column)
     naming = best_naming(table, image, namings(table.folder, strict=True), survey)
-    labelled = Labelled(table, image, column, naming, survey, is_table)
-    filled = Label(layout="meta_album", table=label.table, image_column=image, column=column)
+    labelled = Labelled(table, image, column, naming, survey, is_table, label.group_column)
+    filled = Label(layout="meta_album", table=label.table, image_column=image, column=column, group_column=label.group_column)
     told = f"{plain(name)} is as Meta-Album writes it: {plain(image)} names the picture, {plain(column)} is its class"
     said = [] if label.layout else [told]
     return Reading(labelled, filled, said, info)

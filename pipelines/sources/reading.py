@@ -24,10 +24,11 @@ def read_records(files: Files, label: Label) -> Generator[RawRecord, None, int]:
     records = 0
     for name, labels, data in files.read(tally.choose):
         for of_class in labels:
-            yield RawRecord(names.give(name), of_class, data)
+            yield RawRecord(names.give(name), of_class, data, group=found.group(name))
         records += len(labels)
-    for name, of_class in found.missing():
-        yield RawRecord(names.give(name), of_class, b"", fault=Fault("the label table names a file that is not there"))
+    for name, of_class, group in found.missing():
+        fault = Fault("the label table names a file that is not there")
+        yield RawRecord(names.give(name), of_class, b"", fault=fault, group=group)
         records += 1
     if not records:
         raise Refused(f"{files.path}: no picture with a class; {tally.why()}")
@@ -46,7 +47,7 @@ def look_into(files: Files, source: Source) -> Look:
             classes[label] = classes.get(label, 0) + 1
             size += of_file
     missing = 0
-    for _, label in found.plan.missing():
+    for _, label, _ in found.plan.missing():
         classes[label] = classes.get(label, 0) + 1
         missing += 1
     if not classes:

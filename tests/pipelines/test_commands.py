@@ -18,6 +18,7 @@ from servers import Server
 
 from pipelines.__main__ import main
 from pipelines.ledger import counts, faults
+from pipelines.params import load_params
 
 ROLES = {"pebbles": "train", "shells": "held_out"}
 
@@ -305,6 +306,26 @@ def test_preset_keeps_the_former_file(project: Path, capsys: pytest.CaptureFixtu
     assert "# two" in (project / "params.yaml").read_text()
     assert f"sources_folder: {project}" in (project / "params.yaml").read_text()
     assert "no such preset; there are two" in refused(project, capsys, "preset", "three")
+
+
+@pytest.mark.parametrize(("rule", "classes"), [("micro", 20), ("mini", None)])
+def test_a_rule_changes_what_it_names_alone(project: Path, rule: str, classes: int | None, capsys: Any) -> None:
+    committed = Path(__file__).parents[2]
+    shutil.copytree(committed / "presets", project / "presets")
+    text = (committed / "params.yaml").read_text()
+    (project / "params.yaml").write_text(text)
+    assert say(project, "preset", f"rules/{rule}") == 0
+    changed = (project / "params.yaml").read_text()
+    assert (project / "params.yaml.bak").read_text() == text
+    curation = load_params(project / "params.yaml").curation
+    assert (curation.min_per_class, curation.cap_per_class, curation.max_classes) == (40, 40, classes)
+    pairs = list(zip(text.splitlines(), changed.splitlines(), strict=True))
+    assert len([pair for pair in pairs if pair[0] != pair[1]]) == (3 if classes else 2)
+    assert all(before.partition("#")[2] == after.partition("#")[2] for before, after in pairs), "a comment went"
+    assert "leave --folder out" in refused(project, capsys, "preset", f"rules/{rule}", "--folder", ".")
+    (project / "params.yaml").write_text("domains: 3")
+    assert "params.yaml: domains" in refused(project, capsys, "preset", f"rules/{rule}")
+    assert "real, rules/micro, rules/mini" in refused(project, capsys, "preset", "rules/maxi")
 
 
 def test_help_explains_every_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,6 +35,7 @@ record_lists = st.lists(
         st.binary(max_size=40),
         st.none() | st.builds(Planted, texts, st.none() | texts),
         st.none() | st.builds(Fault, texts, st.none() | st.integers(100, 599)),
+        st.none() | texts,
     ),
     min_size=1,
     max_size=40,
@@ -42,8 +43,8 @@ record_lists = st.lists(
 )
 
 
-def row_of(record: RawRecord) -> tuple[str, str, bytes, str | None]:
-    return (*record[:3], record.fault.reason if record.fault else None)
+def row_of(record: RawRecord) -> tuple[str, str, bytes, str | None, str | None]:
+    return (*record[:3], record.fault.reason if record.fault else None, record.group)
 
 
 def content_of(records: list[RawRecord]) -> str:
@@ -52,6 +53,8 @@ def content_of(records: list[RawRecord]) -> str:
     for record in records:
         for piece in (record.source_id.encode(), record.label.encode(), hashlib.sha256(record.data).digest()):
             whole += struct.pack("<Q", len(piece)) + piece
+        if record.group is not None:
+            whole += b"\xff" * 8 + struct.pack("<Q", len(record.group.encode())) + record.group.encode()
     return f"sha256:{hashlib.sha256(whole).hexdigest()}"
 
 
@@ -76,7 +79,8 @@ def test_records_in_are_rows_out(
     frames = list(read_raw(folder, batch))
     assert [row for frame in frames for row in frame.iter_rows()] == [row_of(record) for record in records]
     assert all(0 < frame.height <= batch for frame in frames)
-    assert frames[0].schema == {"source_id": pl.String, "label": pl.String, "data": pl.Binary, "fault": pl.String}
+    texts_of = {"source_id": pl.String, "label": pl.String, "data": pl.Binary, "fault": pl.String, "group": pl.String}
+    assert frames[0].schema == texts_of
     size = sum(len(record.data) for record in records)
     assert summary[:3] == (len(records), size, 0)
     assert steps[-1] == (len(records), size)
@@ -148,8 +152,18 @@ def test_content_tells_order_labels_and_borders_apart(tmp_path: Path) -> None:
     one, two = RawRecord("a", "bc", b"x"), RawRecord("b", "c", b"y")
     variants = [[one, two], [two, one], [one._replace(label="b"), two], [one._replace(data=b""), two], [one]]
     variants.append([RawRecord("ab", "c", b"x"), two])
+    variants += [[one._replace(group="g"), two], [one, two._replace(group="g")], [one._replace(group=""), two]]
     found = {write_raw(iter(v), folder_of(tmp_path, str(n)), ABOUT).content for n, v in enumerate(variants)}
     assert len(found) == len(variants)
+
+
+def test_records_from_before_there_were_groups_have_none(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path)
+    write_raw(iter(RECORDS), folder, ABOUT)
+    path = folder / "records-00000.parquet"
+    pl.read_parquet(path).drop("group").write_parquet(path)
+    (frame,) = read_raw(folder)
+    assert list(frame.iter_rows()) == [row_of(record) for record in RECORDS]
 
 
 def test_seen_knows_every_name() -> None:

@@ -382,7 +382,7 @@ def test_columns_and_options_that_are_not_there(tmp_path: Path) -> None:
         source("t.csv", shuffle=True)
     with pytest.raises(ValueError, match="expected a column's name"):
         source("t.csv", id_column=3)
-    with pytest.raises(ValueError, match="image_column and column alone"):
+    with pytest.raises(ValueError, match="image_column, column and group_column alone"):
         check(Source(kind="urls", locator="t.csv", label=Label(layout="folders")))
     table(tmp_path / "u.jsonl", [("http://x/1", "c", "a"), ("http://x/2", "c", None)], ("url", "label", "key"))
     refused(tmp_path, source("u.jsonl", id_column="key"), "row 2: no id")

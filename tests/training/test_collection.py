@@ -27,7 +27,7 @@ def write_domain(layout: Layout, name: str, features_ND: np.ndarray | None = Non
             "class": pl.Series([i % 2 for i in range(images)], dtype=pl.Int32),
             "label": [f"l{i % 2}" for i in range(images)],
             "split": ["train"] * (images - 1) + ["test"],
-            "cluster": [keys[0], keys[0], *keys[2:]],
+            "unit": [keys[0], keys[0], *keys[2:]],
         }
     )
     index.write_parquet(layout.domain(name) / "index.parquet")
@@ -51,8 +51,8 @@ def test_a_domain_is_read_in_the_order_of_its_index(tmp_path: Path) -> None:
     write_domain(layout, "beads", features_ND)
     found = load_domain(layout, "beads")
     assert found.class_N.tolist() == [0, 1, 0, 1, 0, 1]
-    assert found.cluster_N[0] == found.cluster_N[1]
-    assert len(found.cluster_N.unique()) == 5
+    assert found.unit_N[0] == found.unit_N[1]
+    assert len(found.unit_N.unique()) == 5
     assert found.classes == ("l0", "l1")
     expected = features_ND / np.linalg.norm(features_ND, axis=1, keepdims=True)
     np.testing.assert_allclose(found.features_ND.numpy(), expected, rtol=1e-6)

@@ -9,14 +9,14 @@ from training.collection import DomainTensors
 from training.episodes import EpisodeSampler, build_pool, evaluation_episodes, feasible_queries
 
 
-def domain(name: str, sizes: list[int], clusters: list[int] | None = None, dimensions: int = 4) -> DomainTensors:
+def domain(name: str, sizes: list[int], units: list[int] | None = None, dimensions: int = 4) -> DomainTensors:
     """A domain whose features name their row: features_ND[i, 0] = i."""
     class_N = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
     count = len(class_N)
     features_ND = torch.zeros(count, dimensions)
     features_ND[:, 0] = torch.arange(count)
-    cluster_N = torch.tensor(clusters) if clusters else torch.arange(count)
-    return DomainTensors(name, features_ND, class_N, cluster_N, ("train",) * count, tuple(f"c{i}" for i in range(len(sizes))))
+    unit_N = torch.tensor(units) if units else torch.arange(count)
+    return DomainTensors(name, features_ND, class_N, unit_N, ("train",) * count, tuple(f"c{i}" for i in range(len(sizes))))
 
 
 def sampler(
@@ -32,16 +32,16 @@ def sampler(
     step=st.integers(0, 10**6),
 )
 @settings(max_examples=60, deadline=None)
-def test_an_episode_is_balanced_and_its_clusters_never_straddle(sizes: list[int], share: int, seed: int, step: int) -> None:
+def test_an_episode_is_balanced_and_its_units_never_straddle(sizes: list[int], share: int, seed: int, step: int) -> None:
     count = sum(sizes)
-    clusters = [row - row % share if row < count // 2 else row for row in range(count)]  # half of the images have copies
+    units = [row - row % share if row < count // 2 else row for row in range(count)]  # half of the images have copies
     one = domain("one", [size * share for size in sizes], None)
-    one = domain("one", sizes, clusters) if share == 1 else one
+    one = domain("one", sizes, units) if share == 1 else one
     two = domain("two", [20] * 4, [row // 2 for row in range(80)])
     drawn = sampler([one, two], seed=seed)
     batch = drawn(step)
     class_N = torch.cat([one.class_N, two.class_N + 100])
-    cluster_N = torch.cat([one.cluster_N, two.cluster_N + 10_000])
+    unit_N = torch.cat([one.unit_N, two.unit_N + 10_000])
     n_shot = batch.support_BS.shape[1] // 3
     for episode in range(len(batch)):
         support, query = batch.support_BS[episode], batch.query_BQ[episode][batch.weight_BQ[episode] > 0]
@@ -50,7 +50,7 @@ def test_an_episode_is_balanced_and_its_clusters_never_straddle(sizes: list[int]
         assert torch.bincount(support_label).tolist() == [n_shot] * 3
         assert len(set(torch.bincount(query_label).tolist())) == 1
         assert not set(support.tolist()) & set(query.tolist())
-        seen = cluster_N[torch.cat([support, query])]
+        seen = unit_N[torch.cat([support, query])]
         assert len(set(seen.tolist())) == len(seen)
         named = {(int(c), int(y)) for c, y in zip(class_N[support], support_label, strict=True)}
         named |= {(int(c), int(y)) for c, y in zip(class_N[query], query_label, strict=True)}
@@ -100,10 +100,22 @@ def test_each_image_is_as_likely_as_any_other() -> None:
     assert (counts - expected).abs().max() < 5 * expected**0.5
 
 
-def test_a_cluster_over_two_classes_counts_for_one() -> None:
+def test_a_unit_over_two_classes_counts_for_one() -> None:
     one = domain("a", [3, 3, 3], [0, 1, 2, 2, 4, 5, 6, 7, 8])  # the copy of image 2 stands in the next class
     assert build_pool(one).size_C.tolist() == [3, 2, 3]
     assert set(build_pool(one).rows_N.tolist()) == {0, 1, 2, 4, 5, 6, 7, 8}
+
+
+def test_units_that_span_all_classes_are_dealt_out_evenly() -> None:
+    patients = 12  # each with two images in each of three classes
+    one = domain("slides", [2 * patients] * 3, [number // 2 for _ in range(3) for number in range(2 * patients)])
+    pool = build_pool(one)
+    assert pool.size_C.tolist() == [4, 4, 4]
+    assert pool.images_K.tolist() == [2] * patients
+    for step in range(20):
+        batch = sampler([one], n_way=3, min_shot=1, max_shot=1, n_query=2)(step)
+        drawn = torch.cat([batch.support_BS, batch.query_BQ], dim=1)
+        assert all(len(one.unit_N[rows].unique()) == 9 for rows in drawn), "two images of one patient met"
 
 
 def test_too_small_a_class_is_named_with_what_was_needed() -> None:

@@ -48,7 +48,7 @@ def test_only_the_train_split_is_learned_from() -> None:
     changed = one.features_ND.clone()
     hidden = torch.tensor([split == "validation" for split in one.split_N])
     changed[hidden] = 0.0
-    other = DomainTensors("a", changed, one.class_N, one.cluster_N, one.split_N, one.classes)
+    other = DomainTensors("a", changed, one.class_N, one.unit_N, one.split_N, one.classes)
     assert torch.equal(weights(train([one], SETTINGS, steps=4, seed=0)), weights(train([other], SETTINGS, steps=4, seed=0)))
 
 

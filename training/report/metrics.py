@@ -5,6 +5,7 @@ V(full) - V(without): positive where the domain helps.
 `replacement` is V(replaced) - V(full): positive where the spare helps more.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -31,10 +32,17 @@ def metrics(inputs: Inputs, scored: pl.DataFrame) -> dict[str, Any]:
         "held_out": held_out(results),
         "removal": removal(results, inputs.in_role("train")),
         "replacement": replacement(results, inputs.in_role("train"), inputs.in_role("spare")),
+        "training": training(inputs.learner),
         "curation": {name: dict(domain.stats["verdicts"]) for name, domain in inputs.domains.items()},
         "planted": totals(scored),
         "seconds": {time.stage: time.seconds for time in before_report(inputs.stages)},
     }
+
+
+def training(learner: Mapping[str, str]) -> dict[str, Any]:
+    """training.domain_weights, training.shares.<train domain>: how often an episode was of each; by the model's file."""
+    about = json.loads(learner.get("about", "{}"))
+    return {name: about[name] for name in ("domain_weights", "shares") if name in about}
 
 
 def held_out(results: pl.DataFrame) -> dict[str, Any]:

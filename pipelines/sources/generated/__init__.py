@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from pipelines.cards import Source
-from pipelines.sources import Look, RawRecord
+from pipelines.sources import Look, RawRecord, refuse_group_column
 from pipelines.sources.generated import dirt
 from pipelines.sources.generated.domain import Domain
 from pipelines.transfer import Place
@@ -43,6 +43,7 @@ def generator(name: str) -> Domain:
 def check(source: Source) -> None:
     """Raise ValueError (one line: option, what was expected, what was found) if the card asks for what no generator does."""
     _read(source)
+    refuse_group_column(source, "a generator has no columns")
 
 
 def records(source: Source, place: Place) -> Iterator[RawRecord]:

@@ -62,7 +62,7 @@ def records(source: Source, place: Place) -> Generator[RawRecord, None, dict[str
     plan, learned = _plan(source, place)
     features = features_of(plan, place)
     columns = choose(features, source.label, plan.where, paths=bool(plan.root))
-    feature = columns.feature(features)
+    feature, of_group = columns.feature(features), columns.group_feature(features)
     by_path = paths_are_names(plan, columns.image)
     passed_over = 0
     for split in plan.splits:
@@ -75,7 +75,8 @@ def records(source: Source, place: Place) -> Generator[RawRecord, None, dict[str
                 raise ValueError(f"{plan.where}: {row.name}: a picture of {len(row.data)} bytes, more than {LIMIT}; refusing")
             name = row.path if by_path and row.path else row.name
             fault = Fault(row.fault) if row.fault else None
-            yield RawRecord(f"{split}/{name}" if plan.prefixed else name, text, row.data, fault=fault)
+            group = label_text(of_group, row.group, f"{plan.where}: {row.name}")
+            yield RawRecord(f"{split}/{name}" if plan.prefixed else name, text, row.data, fault=fault, group=group)
     return {**learned, "passed_over": passed_over}
 
 

@@ -9,11 +9,13 @@ LABEL_NAMES = ("label", "labels", "class", "category", "cls")
 
 
 class Columns(NamedTuple):
-    """Names of the two columns; `field` is one within the label's struct (written column:field), else None."""
+    """Names of the columns; `field` is one within the label's struct (written column:field), else None; so for the group."""
 
     image: str
     label: str
     field: str | None = None
+    group: str | None = None
+    group_field: str | None = None
 
     @property
     def spec(self) -> str:
@@ -23,6 +25,12 @@ class Columns(NamedTuple):
     def feature(self, features: Any) -> Any:
         """The label's feature."""
         return features[self.label][self.field] if self.field else features[self.label]
+
+    def group_feature(self, features: Any) -> Any:
+        """The group's feature; None where there is no such column."""
+        if self.group is None:
+            return None
+        return features[self.group][self.group_field] if self.group_field else features[self.group]
 
 
 def choose(features: Any, label: Label, where: str, paths: bool = False) -> Columns:
@@ -40,12 +48,15 @@ def choose(features: Any, label: Label, where: str, paths: bool = False) -> Colu
     classes = [name for name, feature in features.items() if type(feature).__name__ == "ClassLabel"]
     named = [name for name in features if name in LABEL_NAMES and name != image]
     column = _pick("column", wanted or None, classes or named, LABEL_NAMES, features, where)
-    inner = features[column]
-    if field:
-        inner = inner.get(field) if isinstance(inner, dict) else None
-    if column == image or not _is_label(inner):
+    if column == image or not _is_label(_inner(features[column], field)):
         raise ValueError(f"{where}: column {label.column or column!r} holds no labels; columns: {listed(features)}")
-    return Columns(image, column, field or None)
+    if label.group_column is None:
+        return Columns(image, column, field or None)
+    group, _, group_field = label.group_column.partition(":")
+    _pick("group_column", group, [], (), features, where)
+    if group == image or not _is_label(_inner(features[group], group_field)):
+        raise ValueError(f"{where}: column {label.group_column!r} holds no groups; columns: {listed(features)}")
+    return Columns(image, column, field or None, group, group_field or None)
 
 
 def label_text(feature: Any, value: Any, where: str) -> str | None:
@@ -76,6 +87,12 @@ def _pick(field: str, given: str | None, found: list[str], usual: tuple[str, ...
             f"{where}: cannot tell the {field} apart; name it in source.label.{field}; columns: {listed(features)}"
         )
     return choice[0]
+
+
+def _inner(feature: Any, field: str) -> Any:
+    if not field:
+        return feature
+    return feature.get(field) if isinstance(feature, dict) else None
 
 
 def _is_image(feature: Any) -> bool:

@@ -26,13 +26,14 @@ NO_BYTES = "the row holds no picture"
 
 
 class Row(NamedTuple):
-    """One row: a name that no other row has, its picture (empty with the reason for it), the path beside it, its label."""
+    """One row: a name of its own, its picture (empty with the reason for it), the path beside it, its label and its group."""
 
     name: str
     data: bytes
     fault: str | None
     path: str | None
     label: Any
+    group: Any = None
 
 
 def features_of(plan: Plan, place: Place) -> Any:
@@ -62,30 +63,40 @@ def rows(plan: Plan, split: str, columns: Columns, features: Any, place: Place) 
     """The rows of one split in order. Raises ValueError (one line) for damage and for a picture that is too large."""
     if plan.module == "imagefolder":
         files = File(split, plan.root)
-        for number, (address, label) in enumerate(_each(folder_examples(plan, split, columns, features, place), files)):
+        for number, (address, label, group) in enumerate(_each(folder_examples(plan, split, columns, features, place), files)):
             with damage(address):
                 data, fault = open_below(address, plan.root)
             inner, _, container = address.rpartition("::")
             name = "/".join(part for part in (container.removeprefix(plan.root), inner.removeprefix("zip:/")) if part)
-            yield Row(name.lstrip("/").replace("//", "/") or f"#{number}", data, fault, None, label)
+            yield Row(
+                name.lstrip("/").replace("//", "/") or f"#{number}",
+                data,
+                fault,
+                None,
+                label,
+                _within(group, columns.group_field),
+            )
         return
     for file in plan.splits[split]:
-        for number, (picture, label) in enumerate(_file_rows(plan, file, columns, features, place)):
+        for number, (picture, label, group) in enumerate(_file_rows(plan, file, columns, features, place)):
             held, path = _picture(picture)
             data, fault = (held, None) if held else (b"", NO_BYTES)
             if not data and path and plan.root:
                 data, fault = open_below(path, plan.root)
-            yield Row(f"{file.name}#{number}", data, fault, path, _within(label, columns.field))
+            said = _within(label, columns.field), _within(group, columns.group_field)
+            yield Row(f"{file.name}#{number}", data, fault, path, *said)
 
 
 def labels(plan: Plan, split: str, columns: Columns, features: Any, place: Place) -> Iterator[Any]:
     """The labels of one split as stored; of Parquet and Arrow files that column alone is read, of a folder no picture."""
     if plan.module == "imagefolder":
-        yield from (value for _, value in _each(folder_examples(plan, split, columns, features, place), File(split, plan.root)))
+        yield from (
+            value for _, value, _ in _each(folder_examples(plan, split, columns, features, place), File(split, plan.root))
+        )
         return
-    alone = columns._replace(image=columns.label) if plan.module in ("parquet", "arrow") else columns
+    alone = columns._replace(image=columns.label, group=None) if plan.module in ("parquet", "arrow") else columns
     for file in plan.splits[split]:
-        yield from (_within(value, columns.field) for _, value in _file_rows(plan, file, alone, features, place))
+        yield from (_within(value, columns.field) for _, value, _ in _file_rows(plan, file, alone, features, place))
 
 
 def picture_bytes(plan: Plan, columns: Columns) -> int | None:
@@ -127,8 +138,8 @@ def paths_are_names(plan: Plan, image: str) -> bool:
     return len(seen) == total
 
 
-def _file_rows(plan: Plan, file: File, columns: Columns, features: Any, place: Place) -> Iterator[tuple[Any, Any]]:
-    """Picture and label of each row of a file."""
+def _file_rows(plan: Plan, file: File, columns: Columns, features: Any, place: Place) -> Iterator[tuple[Any, Any, Any]]:
+    """Picture, label and group of each row of a file."""
     readers = {"parquet": _parquet_rows, "arrow": _arrow_rows}
     if plan.module not in readers:
         yield from _each(examples(plan, file, columns, features, place), file)
@@ -139,7 +150,7 @@ def _file_rows(plan: Plan, file: File, columns: Columns, features: Any, place: P
         yield from _each(readers[plan.module](handle, columns), file)
 
 
-def _each(source: Iterator[tuple[Any, Any]], file: File) -> Iterator[tuple[Any, Any]]:
+def _each(source: Iterator[tuple[Any, Any, Any]], file: File) -> Iterator[tuple[Any, Any, Any]]:
     """What the source yields; its errors are damage, those of whoever consumes it are not."""
     while True:
         with damage(file.at):
@@ -149,10 +160,10 @@ def _each(source: Iterator[tuple[Any, Any]], file: File) -> Iterator[tuple[Any, 
         yield item
 
 
-def _parquet_rows(handle: Any, columns: Columns) -> Iterator[tuple[Any, Any]]:
+def _parquet_rows(handle: Any, columns: Columns) -> Iterator[tuple[Any, Any, Any]]:
     buffer = BUFFER if isinstance(handle, pa.NativeFile) else REMOTE_BUFFER
     with pq.ParquetFile(handle, buffer_size=buffer, pre_buffer=False) as parquet:
-        wanted = sorted({columns.image, columns.label})
+        wanted = sorted({columns.image, columns.label} | ({columns.group} if columns.group else set()))
         for batch in parquet.iter_batches(_batch(parquet, columns.image), columns=wanted, use_threads=False):
             yield from _pairs(batch, columns)
 
@@ -170,7 +181,7 @@ def _stored_bytes(parquet: pq.ParquetFile, image: str) -> int:
     return sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema in (image, f"{image}.bytes"))
 
 
-def _arrow_rows(handle: Any, columns: Columns) -> Iterator[tuple[Any, Any]]:
+def _arrow_rows(handle: Any, columns: Columns) -> Iterator[tuple[Any, Any, Any]]:
     _, batches = _ipc(handle)
     for batch in batches:
         batch.validate(full=True)
@@ -188,11 +199,12 @@ def _ipc(handle: Any) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         return file.schema, (file.get_batch(number) for number in range(file.num_record_batches))
 
 
-def _pairs(batch: pa.RecordBatch, columns: Columns) -> Iterator[tuple[Any, Any]]:
+def _pairs(batch: pa.RecordBatch, columns: Columns) -> Iterator[tuple[Any, Any, Any]]:
     labels = batch.column(columns.label).to_pylist()
+    groups = batch.column(columns.group).to_pylist() if columns.group else [None] * len(labels)
     pictures = batch.column(columns.image)
-    for row, label in enumerate(labels):
-        yield pictures[row].as_py(), label
+    for row, (label, group) in enumerate(zip(labels, groups, strict=True)):
+        yield pictures[row].as_py(), label, group
 
 
 def _within(label: Any, field: str | None) -> Any:

@@ -34,15 +34,15 @@ def streamed_features(plan: Plan, place: Place) -> Any:
     return datasets.Features.from_arrow_schema(pa.table(batch).schema)
 
 
-def examples(plan: Plan, file: File, columns: Columns, features: Any, place: Place) -> Iterator[tuple[Any, Any]]:
-    """Picture (bytes or path) and label of each row of a file."""
+def examples(plan: Plan, file: File, columns: Columns, features: Any, place: Place) -> Iterator[tuple[Any, Any, Any]]:
+    """Picture (bytes or path), label and group of each row of a file."""
     given = None if plan.module in ("json", "csv") else _plain(features, library().Value("binary"))
     for row in _builder(plan, [file], given, place).as_streaming_dataset(split="train"):
-        yield row.get(columns.image), row.get(columns.label)
+        yield row.get(columns.image), row.get(columns.label), row.get(columns.group)
 
 
-def folder_examples(plan: Plan, split: str, columns: Columns, features: Any, place: Place) -> Iterator[tuple[str, Any]]:
-    """Address and label of each picture of an image folder."""
+def folder_examples(plan: Plan, split: str, columns: Columns, features: Any, place: Place) -> Iterator[tuple[str, Any, Any]]:
+    """Address, label and group of each picture of an image folder."""
     datasets = library()
     plain = _plain(features, datasets.Image(decode=False))  # to be found by the reader; its values are paths alone
     # the reader of zip archives gives the archive's own folder as label; the picture's is meant
@@ -51,7 +51,8 @@ def folder_examples(plan: Plan, split: str, columns: Columns, features: Any, pla
         plain[columns.label] = datasets.Value("string")
     for row in _builder(plan, plan.splits[split], plain, place).as_streaming_dataset(split="train"):
         address = (row[columns.image] or {}).get("path") or ""
-        yield address, address.partition("::")[0].split("/")[-2] if by_folder else row[columns.label]
+        label = address.partition("::")[0].split("/")[-2] if by_folder else row[columns.label]
+        yield address, label, row.get(columns.group)
 
 
 def open_below(address: str, root: str) -> tuple[bytes, str | None]:

@@ -1,6 +1,7 @@
 """Source kind `urls`: a table of picture addresses and labels (CSV, TSV, JSON lines, Parquet; a path or an URL).
 
-`label.image_column` names the column of addresses, `label.column` that of labels, `options.id_column` one that names the rows.
+`label.image_column` names the column of addresses, `label.column` that of labels, `label.group_column` that of groups,
+`options.id_column` one that names the rows.
 An address is http(s), s3, or a path below the table's folder. Order: the rows'. source_id is the row's id, else its number
 from 1 and the last part of its address. A picture that cannot be had is a record with a fault; too many of them refuse the
 download.
@@ -33,7 +34,7 @@ def check(source: Source) -> None:
     if not isinstance(source.options.get("id_column", ""), str):
         raise ValueError(f"source.options.id_column: expected a column's name, found {source.options['id_column']!r}")
     if source.label.table is not None or source.label.layout is not None:
-        raise ValueError("source.label: urls takes image_column and column alone")
+        raise ValueError("source.label: urls takes image_column, column and group_column alone")
 
 
 def records(source: Source, place: Place) -> Generator[RawRecord, None, dict[str, object]]:
@@ -134,7 +135,7 @@ def _fetched(rows: Iterator[Wanted], folder: Path, place: Place) -> Iterator[Raw
 def _there(row: Wanted, came: Fetched) -> RawRecord:
     assert came.source_id == row.source_id, "fetch_items keeps the order"
     fault = None if came.reason is None else Fault(came.reason, came.status)
-    return RawRecord(row.source_id, row.label, b"" if fault else came.data, fault=fault)
+    return RawRecord(row.source_id, row.label, b"" if fault else came.data, fault=fault, group=row.group)
 
 
 def _here(row: Wanted, folder: Path) -> RawRecord:
@@ -142,7 +143,8 @@ def _here(row: Wanted, folder: Path) -> RawRecord:
     if row.path is not None:
         reason = _refuses(row.path, folder)
         data = row.path.read_bytes() if reason is None else b""
-    return RawRecord(row.source_id, row.label, data, fault=Fault(reason) if reason is not None else None)
+    fault = Fault(reason) if reason is not None else None
+    return RawRecord(row.source_id, row.label, data, fault=fault, group=row.group)
 
 
 def _refuses(path: Path, folder: Path) -> str | None:

@@ -25,6 +25,7 @@ class Columns(NamedTuple):
     address: str
     label: str
     id: str | None
+    group: str | None = None
 
 
 class Wanted(NamedTuple):
@@ -35,6 +36,7 @@ class Wanted(NamedTuple):
     locator: str | None = None
     path: Path | None = None
     refused: str | None = None
+    group: str | None = None
 
 
 def columns_of(table: Table, source: Source) -> tuple[Columns, list[str]]:
@@ -52,6 +54,7 @@ def columns_of(table: Table, source: Source) -> tuple[Columns, list[str]]:
     for field, name in (
         ("label.image_column", source.label.image_column),
         ("label.column", source.label.column),
+        ("label.group_column", source.label.group_column),
         ("options.id_column", given),
     ):
         if name is not None and name not in names:
@@ -59,12 +62,13 @@ def columns_of(table: Table, source: Source) -> tuple[Columns, list[str]]:
     address = source.label.image_column or _address(head, names, said)
     if address is None:
         raise ValueError(f"{where}: which column holds the addresses? name it in source.label.image_column; columns: {listed}")
-    label = source.label.column or _label(head, [name for name in names if name not in (address, given)], said)
+    taken = (address, given, source.label.group_column)
+    label = source.label.column or _label(head, [name for name in names if name not in taken], said)
     if label is None:
         raise ValueError(f"{where}: which column holds the label? name it in source.label.column; columns: {listed}")
     if label == address:
         raise ValueError(f"{where}: column {label!r} cannot be both address and label; columns: {listed}")
-    return Columns(address, label, given), said
+    return Columns(address, label, given, source.label.group_column), said
 
 
 def wanted(table: Table, columns: Columns, source: Source, folder: Path) -> Iterator[Wanted | None]:
@@ -83,7 +87,8 @@ def wanted(table: Table, columns: Columns, source: Source, folder: Path) -> Iter
         name = f"{number}{_last(address)}" if columns.id is None else text_of(row.get(columns.id), f"{where}: {columns.id}")
         if name is None:
             raise ValueError(f"{where}: no id in column {columns.id!r}; expected one in each row")
-        yield _resolve(Wanted(name, label), address, source.locator, folder)
+        group = None if columns.group is None else text_of(row.get(columns.group), f"{where}: {columns.group}")
+        yield _resolve(Wanted(name, label, group=group), address, source.locator, folder)
 
 
 def _resolve(row: Wanted, address: str, table: str, folder: Path) -> Wanted:

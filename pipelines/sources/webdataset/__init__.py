@@ -42,11 +42,12 @@ def check(source: Source) -> None:
         raise ValueError(f"source.options.key: expected {' or '.join(KEYS)}, found {source.options['key']!r}")
     label = source.label
     if label.table is not None or label.layout not in (None, "folders"):
-        raise ValueError("source.label: webdataset takes image_column, column and the layout folders alone")
+        raise ValueError("source.label: webdataset takes image_column, column, group_column and the layout folders alone")
     if label.layout == "folders" and label.column is not None:
         raise ValueError("source.label: the layout folders and a column exclude one another")
-    if label.column is not None and label.column.partition(":")[1] and not label.column.lower().startswith("json:"):
-        raise ValueError(f"source.label.column: expected cls, txt, another suffix or json:FIELD, found {label.column!r}")
+    for name, value in (("column", label.column), ("group_column", label.group_column)):
+        if value is not None and value.partition(":")[1] and not value.lower().startswith("json:"):
+            raise ValueError(f"source.label.{name}: expected cls, txt, another suffix or json:FIELD, found {value!r}")
 
 
 def records(source: Source, place: Place) -> Generator[RawRecord, None, dict[str, object]]:
@@ -127,7 +128,7 @@ def _of_shard(shard: Shard, reading: Reading, summary: Summary) -> Iterator[RawR
             continue
         picture = reading.picture_of(sample, where)
         fault = Fault(f"the sample holds no member {reading.image or 'that is a picture'}") if picture is None else None
-        yield RawRecord(source_id, label, picture or b"", fault=fault)
+        yield RawRecord(source_id, label, picture or b"", fault=fault, group=reading.group_of(sample, where))
     if count != summary.wanted:
         raise ValueError(f"{shard.path}: gave {count} of the {summary.wanted} samples that its headers name; get it again")
 

@@ -26,14 +26,23 @@ class Reading(NamedTuple):
     split: Split
     image: str | None
     label: str
+    group: str | None = None  # json:FIELD or a suffix
 
     def wants(self, suffix: str) -> bool:
         """Whether a member with this suffix is read."""
-        return self.wants_label(suffix) or (is_picture_suffix(suffix) if self.image is None else suffix == self.image)
+        return (
+            self.wants_label(suffix)
+            or self.wants_group(suffix)
+            or (is_picture_suffix(suffix) if self.image is None else suffix == self.image)
+        )
 
     def wants_label(self, suffix: str) -> bool:
         """Whether a member with this suffix says the class."""
         return suffix == self.label.partition(":")[0]
+
+    def wants_group(self, suffix: str) -> bool:
+        """Whether a member with this suffix says the group."""
+        return self.group is not None and suffix == self.group.partition(":")[0]
 
     def picture_of(self, sample: dict[str, bytes], where: str) -> bytes | None:
         """The sample's picture; None where it has none. Raises ValueError if there are several and none was named."""
@@ -48,16 +57,27 @@ class Reading(NamedTuple):
         """The sample's class in words; None where it has none. Raises ValueError if it is not readable or no single value."""
         if self.label == FOLDERS:
             return key.rpartition("/")[0].rpartition("/")[2] or None
-        suffix, _, column = self.label.partition(":")
-        data = sample.get(suffix)
-        if data is None:
+        return _said(self.label, sample, where, "name the label's member in source.label.column")
+
+    def group_of(self, sample: dict[str, bytes], where: str) -> str | None:
+        """The sample's group in words; None where it has none. Raises ValueError as `label_of`."""
+        if self.group is None:
             return None
-        if column:
-            return text_of(field(fields(data, where), column), f"{where}: {column} of its {suffix}")
-        try:
-            return data.decode("utf-8-sig").strip() or None
-        except UnicodeDecodeError:
-            raise Refused(f"{where}: its {suffix} is no UTF-8 text; name the label's member in source.label.column") from None
+        return _said(self.group, sample, where, "name the group's member in source.label.group_column")
+
+
+def _said(place: str, sample: dict[str, bytes], where: str, advice: str) -> str | None:
+    """What the member or the field of `json` at this place says."""
+    suffix, _, column = place.partition(":")
+    data = sample.get(suffix)
+    if data is None:
+        return None
+    if column:
+        return text_of(field(fields(data, where), column), f"{where}: {column} of its {suffix}")
+    try:
+        return data.decode("utf-8-sig").strip() or None
+    except UnicodeDecodeError:
+        raise Refused(f"{where}: its {suffix} is no UTF-8 text; {advice}") from None
 
 
 def reading_of(source: Source, shard: Path) -> tuple[Reading, list[str]]:
@@ -75,7 +95,8 @@ def reading_of(source: Source, shard: Path) -> tuple[Reading, list[str]]:
     label = FOLDERS if source.label.layout == "folders" else source.label.column
     image = source.label.image_column.lower() if source.label.image_column else _image(samples, label, shard, said)
     label = _lower(label) if label else _label(shard, split, names, said)
-    return Reading(split, image, label), said
+    group = source.label.group_column
+    return Reading(split, image, label, _lower(group) if group else None), said
 
 
 def groups(names: Sequence[str], split: Split) -> Iterator[tuple[str, list[str]]]:
