@@ -124,7 +124,7 @@ def tone(laid: Laid) -> Tone:
     power_1, power_2 = (one**2).sum((1, 2)), (two**2).sum((1, 2))
     # the line that both pictures are equally far from: least squares would shrink the gain with every disagreement
     gain = np.sqrt((power_2 + scale) / (power_1 + scale))
-    few = count < 0.05 * laid.inside_PSS[0].size
+    few = count < 0.05 * first.shape[1] * first.shape[2]
     gain = np.where(few, 1, np.clip(gain, LEAST_GAIN, MOST_GAIN))
     offset = np.where(few, 0, mean_2 - gain * mean_1)
     return Tone(gain.astype(np.float32), offset.astype(np.float32))
