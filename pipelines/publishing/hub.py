@@ -1,5 +1,6 @@
 """A publication on the Hugging Face Hub: one commit to a data set's repository, which is made where there is none."""
 
+import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,9 +66,11 @@ def _former(api: Any, name: str, head: str) -> set[str]:
 
 @contextmanager
 def _errors(where: str) -> Iterator[None]:
-    """As `hub_errors`; an upload's errors come wrapped in a RuntimeError."""
+    """As `hub_errors`; an upload's errors come wrapped in a RuntimeError, and anything may stand where HF_ENDPOINT points."""
     with hub_errors(where):
         try:
             yield
         except RuntimeError as error:
             raise error.__cause__ or error from None
+        except json.JSONDecodeError:
+            raise ValueError(f"{where}: what answers is not the Hub, for it sends no JSON; look at HF_ENDPOINT") from None

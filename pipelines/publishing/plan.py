@@ -53,7 +53,7 @@ def choose(names: Sequence[str], params: Params, layout: Layout, accepted: Seque
         if name not in params.domains:
             raise ValueError(f"{layout.params}: domains: {name!r} is not listed; listed are {', '.join(params.domains)}")
     cards = [load_card(layout.card(name)) for name in dict.fromkeys(names or params.domains)]
-    accepted = [canonical(licence) for licence in accepted]
+    accepted = [_canonical(licence) for licence in accepted]
     carried = {licence for card in cards for licence in (card.licence, *identifiers(card.licence))}
     for licence in accepted:
         if licence not in carried:
@@ -65,6 +65,13 @@ def choose(names: Sequence[str], params: Params, layout: Layout, accepted: Seque
             "you have read that licence and it allows this"
         )
     return cards
+
+
+def _canonical(licence: str) -> str:
+    try:
+        return canonical(licence)
+    except ValueError as error:
+        raise ValueError(f"--accept-licence: {error}") from None
 
 
 def licence_fault(licence: str, params: Params, accepted: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""The documents of curated domains, each read by a program that others use: datasets, webdataset, mlcroissant, polars, DuckDB."""
+"""The documents of curated domains, each read by what others use: datasets, webdataset, mlcroissant, polars, DuckDB."""
 
 import io
 import json
