@@ -26,7 +26,8 @@ def curated_project(root: Path, encoder_file: Path) -> Layout:
     root.mkdir(exist_ok=True)
     write_card(root, "pebbles", citation="Somebody, Pebbles, 2020.", homepage="https://example.org/pebbles", published="2020")
     write_card(root, "leaves", title="Leaves: «été»", licence="CC-BY-NC-4.0", domain="plants")
-    write_params(root, {"pebbles": "train", "leaves": "held_out"})
+    curation = {"min_per_class": 5, "max_pixels": 64_000_000}  # DVC wants the latter to stand in the file
+    write_params(root, {"pebbles": "train", "leaves": "held_out"}, curation=curation)
     layout = Layout(root)
     layout.encoder.parent.mkdir(parents=True)
     shutil.copy(encoder_file, layout.encoder)
