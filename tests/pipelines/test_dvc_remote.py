@@ -14,6 +14,12 @@ from pipelines.check import check_domain
 from pipelines.layout import Layout
 
 ROOT = Path(__file__).parents[2]
+CONFIG = """[core]
+    remote = store
+['remote "store"']
+    url = s3://bucket/tessera
+    endpointurl = {}
+"""
 
 
 @pytest.fixture
@@ -50,8 +56,7 @@ def test_a_curated_domain_goes_to_a_remote_and_comes_back(project: Path) -> None
     with ObjectStore() as store:
         store.put("bucket", "marker", b"")
         dvc(project, "init", "--no-scm", "--quiet")
-        dvc(project, "remote", "add", "--default", "store", "s3://bucket/tessera")
-        dvc(project, "remote", "modify", "store", "endpointurl", store.endpoint)
+        (project / ".dvc" / "config.local").write_text(CONFIG.format(store.endpoint))
         dvc(project, "commit", "--force", *stages)
         dvc(project, "push", *stages)
         assert sum(asked.method == "PUT" for asked in store.asked) >= len(before)
