@@ -14,6 +14,7 @@ from pipelines.cards import load_card
 from pipelines.cli import guarded, run_stage
 from pipelines.layout import Layout
 from pipelines.params import Params, load_params
+from pipelines.publishing import command as publish
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,6 +39,8 @@ def parser() -> argparse.ArgumentParser:
     catalog.add_arguments(found)
     update = commands.add_parser("update", help="ask a domain's source again and take what it holds now, against the lock")
     update.add_argument("domain", metavar="DOMAIN", help="a domain listed in params.yaml")
+    passed_on = commands.add_parser("publish", help="put curated domains into a folder or on the Hugging Face Hub")
+    publish.add_arguments(passed_on)
     commands.add_parser("list", help="show domains: role, state, images, classes, licence")
     verify = commands.add_parser(
         "check", help="verify all that is on disk, and look for copies in the shards that leak; exit status 0 or 1"
@@ -66,6 +69,8 @@ def run(arguments: argparse.Namespace, layout: Layout) -> int:
         return add.run(arguments, layout)
     if command == "catalog":
         return catalog.run(arguments, layout)
+    if command == "publish":
+        return publish.run(arguments, layout)
     if command in ("list", "check", "prune", "preset"):
         from pipelines import housekeeping
 

@@ -1,6 +1,7 @@
 """The card of a domain: what it is, whose it is, where it comes from. One YAML file, `collections/<id>.yaml`."""
 
 import re
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ from pipelines.licences import canonical
 from pipelines.settings import Settings, read_yaml, validate
 
 DOMAIN_ID = re.compile(r"[a-z][a-z0-9_]{0,39}")
+DATE = re.compile(r"[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?")
 
 
 class Label(Settings):
@@ -69,6 +71,7 @@ class Card(Settings):
     licence: str = Field(min_length=1)  # an SPDX expression (LicenseRef-... for one without an id), or `unknown`
     citation: str = ""
     homepage: str = ""
+    published: str = ""  # when: a year, a month or a day, ISO 8601
     counts: Counts | None = None  # as the source states them, before curation
     source: Source
     group: Group | None = None
@@ -80,6 +83,14 @@ class Card(Settings):
         if not DOMAIN_ID.fullmatch(value):
             raise ValueError(f"expected a-z, 0-9 and _, starting with a letter, at most 40 characters, found {value!r}")
         return value
+
+    @field_validator("published", mode="before")
+    @classmethod
+    def _published_is_a_date(cls, value: object) -> object:
+        text = str(value) if isinstance(value, int | date) and not isinstance(value, bool) else value  # as YAML reads them
+        if text == "" or (isinstance(text, str) and DATE.fullmatch(text) and _is_day(f"{text}-01-01"[:10])):
+            return text
+        raise ValueError(f"expected a year, a month or a day such as 1998, 1998-11 or 1998-11-30, found {value!r}")
 
     @field_validator("licence")
     @classmethod
@@ -96,6 +107,14 @@ class Card(Settings):
 def card_files(folder: Path) -> list[Path]:
     """The cards in a folder, by name; what else is YAML there (overrides) has a dot in its stem, which no id has."""
     return sorted(path for path in folder.glob("*.yaml") if "." not in path.stem)
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def load_card(path: Path) -> Card:

@@ -149,6 +149,8 @@ def _check_manifest(params: Params, layout: Layout) -> list[str]:
     roles = {name: domain["role"] for name, domain in manifest["domains"].items()}
     if roles != dict(params.domains):
         problems.append(f"{layout.manifest}: lists other domains or roles than {layout.params}")
+    if not layout.croissant.exists() or sha256_file(layout.croissant) != manifest["croissant"]:
+        problems.append(f"{layout.croissant}: missing, or differs from its checksum in the manifest")
     for name, domain in manifest["domains"].items():
         sums = layout.domain(name) / SUMS
         if not sums.exists() or domain_digest(layout.domain(name)) != domain["digest"]:

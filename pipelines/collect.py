@@ -7,15 +7,17 @@ import polars as pl
 from pipelines.cards import load_card
 from pipelines.copies import ThumbRows
 from pipelines.features import FILE, map_features
-from pipelines.files import atomic_path, read_json, write_json
+from pipelines.files import atomic_path, read_json, sha256_file, write_json
 from pipelines.layout import Layout
 from pipelines.overlap import Prints, exclusions, find_overlap, refuse_same_domain
 from pipelines.params import Params
 from pipelines.publish import domain_digest
+from pipelines.publishing.croissant import TITLE, collection_croissant
+from pipelines.publishing.described import describe
 
 
 def collect(params: Params, layout: Layout) -> dict[str, Any]:
-    """Write `collections/manifest.json` and `overlap.parquet` over the listed domains; returns the manifest.
+    """Write `collections/manifest.json`, `overlap.parquet` and `croissant.json` over the listed domains; returns the manifest.
 
     Raises ValueError if two domains hold the same images or a domain's licence is not allowed.
     """
@@ -38,6 +40,9 @@ def collect(params: Params, layout: Layout) -> dict[str, Any]:
     }
     with atomic_path(layout.overlap) as path:
         overlap.write_parquet(path)
+    described = [describe(layout.domain(name), load_card(layout.card(name))) for name in params.domains]
+    write_json(layout.croissant, collection_croissant(described, TITLE))
+    manifest["croissant"] = sha256_file(layout.croissant)
     write_json(layout.manifest, manifest)
     return manifest
 

@@ -163,5 +163,5 @@ def outputs(stage: str, domain: str, layout: Layout) -> list[Path]:
         "encoder": [layout.encoder],
         "embed": [layout.embeddings(domain)],
         "curate": [layout.domain(domain), layout.features(domain)],
-        "collect": [layout.manifest, layout.overlap],
+        "collect": [layout.manifest, layout.overlap, layout.croissant],
     }[stage]

@@ -27,6 +27,11 @@ class Layout:
         return self.root / "collections" / "overlap.parquet"
 
     @property
+    def croissant(self) -> Path:
+        """The collection for machines: every domain's files and records."""
+        return self.root / "collections" / "croissant.json"
+
+    @property
     def encoder(self) -> Path:
         return self.root / "features" / "encoder.safetensors"
 

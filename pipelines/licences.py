@@ -60,3 +60,28 @@ def _one(words: list[str], allow: frozenset[str]) -> bool:
     if words and words[0] == "WITH":
         word = " ".join((word, words.pop(0), words.pop(0)))
     return word in allow
+
+
+def identifiers(licence: str) -> list[str]:
+    """The licences of an expression in order, each once; an exception stands with its licence, `A WITH E`."""
+    return list(dict.fromkeys(re.findall(r"(?<![^\s()])(?!(?:AND|OR)\b)[^\s()]+(?: WITH [^\s()]+)?", licence)))
+
+
+def unlisted(licence: str, accepted: Sequence[str] = ()) -> bool:
+    """Whether it is `unknown` or cannot do without a `LicenseRef-...`: only a reader of its text knows what it allows.
+
+    `accepted` are licences that somebody read.
+    """
+    read = [name for name in identifiers(licence) if name != UNKNOWN and not name.startswith("LicenseRef-")]
+    return not allowed(licence, [*read, *accepted])
+
+
+def terms(licence: str) -> list[str]:
+    """In words, what users of pictures under this licence are easily caught by: nc, nd and sa of Creative Commons."""
+    parts = {part for name in identifiers(licence) if name.startswith("CC-") for part in name.split("-")}
+    found = {
+        "NC": "no commercial use",
+        "ND": "no changed copies, while shards hold pictures scaled or coded again",
+        "SA": "changed copies only under the same licence",
+    }
+    return [words for part, words in found.items() if part in parts]

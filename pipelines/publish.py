@@ -1,23 +1,26 @@
-"""What stands beside the shards: statistics, provenance, a Hugging Face card, checksums and the digest of the whole domain."""
+"""What stands beside the shards: statistics, provenance, a Hugging Face card, Croissant, checksums."""
 
-import hashlib
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-import yaml
 
 from pipelines.cards import Card
 from pipelines.curation import Curation
 from pipelines.files import sha256_file, write_json, write_text
 from pipelines.ledger import SPLITS, counts
 from pipelines.overrides import NO_OVERRIDES, Overrides
+from pipelines.publishing.croissant import NAME as CROISSANT
+from pipelines.publishing.croissant import domain_croissant
+from pipelines.publishing.described import describe, image_formats
+from pipelines.publishing.hub_card import domain_card
+from pipelines.publishing.sums import SUMS, domain_digest, sums_of, sums_text
 from pipelines.quality import tails
 from pipelines.split import Split
 
-SUMS = "SHA256SUMS"
+__all__ = ["SUMS", "domain_digest", "provenance", "publish", "statistics"]
 
 
 def statistics(ledger: pl.DataFrame, index: pl.DataFrame, split: Split, shard_bytes: int) -> dict[str, Any]:
@@ -26,7 +29,7 @@ def statistics(ledger: pl.DataFrame, index: pl.DataFrame, split: Split, shard_by
     before = dict(ledger.group_by("label").len().iter_rows())
     after = dict(index.group_by("label").len().iter_rows())
     splits = {
-        name: {"images": part.height, "classes": part["label"].n_unique()}
+        name: {"images": part.height, "classes": part["label"].n_unique(), "bytes": int(part["size"].sum())}
         for name in SPLITS
         if (part := index.filter(pl.col("split") == name)).height
     }
@@ -60,43 +63,6 @@ def provenance(card: Card, settings: Curation, source: Mapping[str, Any], overri
     }
 
 
-def hub_card(card: Card, stats: Mapping[str, Any]) -> str:
-    """README.md as the Hugging Face Hub reads it, with explicit data files for each split."""
-    data_files = [{"split": name, "path": f"{name}-*.tar"} for name in stats["splits"]]
-    spdx = card.licence.lower()
-    front = {
-        "pretty_name": card.title,
-        "license": "unknown" if card.licence == "unknown" else "other" if " " in spdx or "licenseref" in spdx else spdx,
-        "tags": ["image-classification", "few-shot", card.domain],
-        "configs": [{"config_name": card.id, "data_files": data_files}],
-    }
-    rows = [f"| {name} | {part['images']} | {part['classes']} |" for name, part in stats["splits"].items()]
-    verdicts = [f"| {name} | {count} |" for name, count in stats["verdicts"].items() if count]
-    parts = [
-        "---\n" + yaml.safe_dump(front, sort_keys=False, allow_unicode=True) + "---",
-        f"# {card.title}",
-        card.description.strip(),
-        f"Subject: {card.domain}. Licence: {card.licence}.",
-        "| split | images | classes |\n|---|---|---|\n" + "\n".join(rows),
-        f"Splits are drawn by {stats['split_by']}.",
-        "| verdict | records |\n|---|---|\n" + "\n".join(verdicts),
-        f"Source: {card.homepage}" if card.homepage else "",
-        f"## Citation\n\n{card.citation.strip()}" if card.citation else "",
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def write_sums(folder: Path) -> None:
-    """SHA256SUMS over every other file of the folder, in the form that `sha256sum -c` reads."""
-    names = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name != SUMS)
-    write_text(folder / SUMS, "".join(f"{sha256_file(folder / name)}  {name}\n" for name in names))
-
-
-def domain_digest(folder: Path) -> str:
-    """One digest for the whole domain: that of its SHA256SUMS."""
-    return hashlib.sha256((folder / SUMS).read_bytes()).hexdigest()
-
-
 def publish(
     folder: Path,
     card: Card,
@@ -105,8 +71,13 @@ def publish(
     source: Mapping[str, Any],
     overrides: Overrides = NO_OVERRIDES,
 ) -> None:
-    """Write stats.json, provenance.json, README.md and, last, SHA256SUMS into a finished domain folder."""
-    write_json(folder / "stats.json", stats)
+    """Write stats.json, provenance.json, README.md, croissant.json and, last, SHA256SUMS into a finished domain folder."""
+    formats = image_formats(folder, pl.read_parquet(folder / "index.parquet"))
+    write_json(folder / "stats.json", stats | {"formats": formats})
     write_json(folder / "provenance.json", provenance(card, settings, source, overrides))
-    write_text(folder / "README.md", hub_card(card, stats))
-    write_sums(folder)
+    digests = sums_of(folder)
+    domain = describe(folder, card, digests)
+    write_text(folder / "README.md", domain_card(domain))
+    write_json(folder / CROISSANT, domain_croissant(domain))
+    digests |= {name: sha256_file(folder / name) for name in ("README.md", CROISSANT)}
+    write_text(folder / SUMS, sums_text(digests))

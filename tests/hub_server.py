@@ -51,9 +51,13 @@ class Hub:
         self.stalls: dict[str, int] = {}  # path: body bytes after which its answers wait until the end
         self.stalled = threading.Event()
         self._over = threading.Event()
-        handler = type("OneHandler", (_Handler,), {"hub": self})
+        handler = type("OneHandler", (self.handler(),), {"hub": self})
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+
+    def handler(self) -> "type[_Handler]":
+        """What answers."""
+        return _Handler
 
     def __enter__(self) -> "Hub":
         self._thread.start()
@@ -287,9 +291,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.hub.wait()
         self.close_connection = whole < len(data)
 
-    def _json(self, content: object) -> None:
+    def _json(self, content: object, status: int = 200) -> None:
         body = json.dumps(content).encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

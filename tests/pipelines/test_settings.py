@@ -32,8 +32,20 @@ def test_a_good_card_loads(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "read"), [("1998", "1998"), ("1998-11", "1998-11"), ("1998-11-30", "1998-11-30"), ("'1998'", "1998")]
+)
+def test_a_card_may_say_when_it_was_published(tmp_path: Path, written: str, read: str) -> None:
+    path = write(tmp_path / "pebbles.yaml", CARD)
+    path.write_text(path.read_text() + f"published: {written}\n")
+    assert load_card(path).published == read
+
+
+@pytest.mark.parametrize(
     ("change", "words"),
     [
+        ({"published": "spring 1998"}, "published: expected a year, a month or a day such as 1998"),
+        ({"published": "1998-13"}, "published: expected a year"),
+        ({"published": True}, "published: expected a year"),
         ({"id": "shells"}, "id: expected 'pebbles' as in the file's name, found 'shells'"),
         ({"id": "Pebbles!"}, "id: expected a-z"),
         ({"licence": None}, "licence: input should be a valid string"),

@@ -71,27 +71,3 @@ def test_webdataset_reads_them(tmp_path: Path) -> None:
     assert [sample["cls"] for sample in found] == [sample.class_index for sample in expected]
     assert found[0]["json"] == {"class": 0, "key": expected[0].key, "label": "été 0", "source_id": "dir/0.png"}
     assert found[1]["png"].getpixel((0, 0)) == (expected[1].class_index, 0, 7)
-
-
-def test_datasets_reads_a_published_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    import datasets
-    from test_settings import CARD
-
-    from pipelines.cards import Card
-    from pipelines.publish import hub_card
-
-    folder = tmp_path / "pebbles"
-    made = samples(24)
-    index = write(folder, made, 100)
-    stats = {
-        "splits": {name: {"images": 1, "classes": 1} for name in ("train", "validation", "test")},
-        "split_by": "image",
-        "verdicts": {"kept": 24},
-    }
-    (folder / "README.md").write_text(hub_card(Card.model_validate(CARD), stats))
-    loaded = datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "cache"))
-    assert {name: part.num_rows for name, part in loaded.items()} == dict(index.group_by("split").len().iter_rows())
-    row = loaded["train"][0]
-    assert row["cls"] == made[0].class_index
-    assert row["png"].size == (16, 16)
