@@ -1,13 +1,12 @@
 """How many of labels flipped at random are found: the list of pipelines/suspects.py against plain k-nearest neighbours.
 
-    python benchmarks/suspects.py PROJECT [DOMAIN ...]
+    python -m benchmarks.suspects PROJECT [DOMAIN ...]
 
 PROJECT holds domains that were embedded and curated. Of each, 5 % of the kept labels are flipped to another class, in five
 seeded draws. Plain kNN doubts a record where most of its ten neighbours agree on another label than its own.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ import polars as pl
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from pipelines.features import Features, open_features
 from pipelines.layout import Layout

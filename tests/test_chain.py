@@ -170,6 +170,7 @@ def test_a_swap_costs_one_domain_and_leaves_no_trace(project: Path) -> None:
     subprocess.run([sys.executable, "-m", "pipelines", "prune"], cwd=project, check=True, capture_output=True)
     its_own = (".zip", ".yaml", ".lock")  # what the user wrote or commits
     assert not [path for path in project.rglob("*leaves*") if path.suffix not in its_own and ".dvc" not in path.parts]
+    assert not (project / "by_hand" / "leaves.yaml").exists()
     assert stages_run(dvc(project, "repro")) <= {"collect"}
     locked = yaml.safe_load((project / "dvc.lock").read_text())["stages"]
     assert "curate@leaves" not in locked

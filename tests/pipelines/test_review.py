@@ -7,9 +7,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from made_review import LABELS, make_domain, noise
+from made_review import LABELS, curate_again, make_domain, noise
 
 from pipelines.__main__ import main
+from pipelines.check import check_domain
 from pipelines.layout import Layout
 from pipelines.review import sections as chosen
 from pipelines.review.page import write_page
@@ -89,6 +90,17 @@ def test_a_large_domain_makes_a_bounded_page(tmp_path: Path, encoder_file: Path,
         "by hand": chosen.MOST_BY_HAND,
     }
     assert sum(most.values()) * largest < 15e6, "even where every picture is noise"
+
+
+def test_check_says_that_decisions_wait_for_curation(tmp_path: Path, encoder_file: Path) -> None:
+    layout = make_domain(tmp_path, encoder_file)
+    assert check_domain("pebbles", layout) == []
+    kept = ledger(layout).filter(pl.col("verdict") == "kept")["key"].min()
+    layout.overrides("pebbles").write_text(f"drop: {{{kept}: {{reason: a hand covers it}}}}")
+    (problem,) = check_domain("pebbles", layout)
+    assert problem.endswith("curated under other decisions by hand than those of " + str(layout.overrides("pebbles")))
+    curate_again(layout)
+    assert check_domain("pebbles", layout) == []
 
 
 def test_no_torch_and_no_prefect_is_loaded() -> None:
