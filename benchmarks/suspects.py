@@ -14,7 +14,6 @@ import polars as pl
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
-
 from pipelines.features import Features, open_features
 from pipelines.layout import Layout
 from pipelines.suspects import NEIGHBOURS, suspects
