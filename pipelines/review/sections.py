@@ -83,7 +83,7 @@ def _by_hand(ledger: pl.DataFrame, decided: list[str]) -> Section:
 
 def _copies(ledger: pl.DataFrame, evidence: pl.DataFrame, verdict: str) -> Section:
     """Clusters with a record of this verdict, the least alike first."""
-    told = _strongest(evidence)
+    told = _strongest(evidence).drop("copies")
     rows = ledger.filter(pl.col("cluster").is_not_null()).join(told, on="key", how="left")
     rows = rows.with_columns(
         here=(pl.col("verdict") == verdict).any().over("cluster"),
@@ -117,10 +117,12 @@ def _copies(ledger: pl.DataFrame, evidence: pl.DataFrame, verdict: str) -> Secti
 
 
 def _strongest(evidence: pl.DataFrame) -> pl.DataFrame:
-    """For each record the pair that agrees best: key, step, agreement, transform."""
-    columns = ("step", "agreement", "transform")
+    """For each record the pair that agrees best, of those that count where there are any: key, step, agreement, transform."""
+    columns = ("step", "agreement", "transform", "copies")
     both = pl.concat([evidence.select(pl.col(name).alias("key"), *columns) for name in ("key_a", "key_b")])
-    return both.sort("key", -pl.col("agreement").fill_null(0), *columns).unique("key", keep="first", maintain_order=True)
+    return both.sort("key", ~pl.col("copies"), -pl.col("agreement").fill_null(0), *columns).unique(
+        "key", keep="first", maintain_order=True
+    )
 
 
 def _evidence(row: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_deduplicate import records as drawn_records
-from test_deduplicate import synthetic
+from test_deduplicate import synthetic, thumb_rows
 
 from pipelines.curate import decide
 from pipelines.curation import Curation
@@ -42,7 +42,7 @@ def small(rows: list[tuple[str, str, str]]) -> tuple[pl.DataFrame, pl.DataFrame]
 
 def decided(rows: list[tuple[str, str, str]], overrides: Overrides) -> dict[str, dict[str, object]]:
     ledger, thumbs = small(rows)
-    done, _ = deduplicate(apply(ledger, overrides, "here"), thumbs, False)
+    done, _ = deduplicate(apply(ledger, overrides, "here"), thumb_rows(thumbs), None)
     return {row["key"]: row for row in done.iter_rows(named=True)}
 
 
@@ -197,10 +197,9 @@ def test_everything_a_hand_says_is_in_the_ledger(
             parts[hand][key] = {"reason": f"reason {number}"} | ({"label": label} if hand == "relabel" else {})
     overrides = made(**parts)
     curation = Curation(min_per_class=minimum, cap_per_class=cap, near_duplicates=near)
-    features = Features(ledger["key"], np.ones((ledger.height, 4), np.float32))
-    examined = ledger.join(thumbs, on="key", maintain_order="left")
+    features = Features(ledger["key"], np.random.default_rng(0).normal(size=(ledger.height, 256)).astype(np.float32))
     try:
-        done = decide(examined, features, curation, "made", overrides).ledger
+        done = decide(ledger, thumb_rows(thumbs), features, curation, "made", overrides).ledger
     except ValueError as error:
         reject_unless("at least 2 classes are needed" in str(error))
         return
