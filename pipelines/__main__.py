@@ -9,7 +9,7 @@ from pathlib import Path
 for library in ("OPENBLAS", "OMP", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
-from pipelines import add, catalog
+from pipelines import add, catalog, review
 from pipelines.cards import load_card
 from pipelines.cli import guarded, run_stage
 from pipelines.layout import Layout
@@ -37,6 +37,8 @@ def parser() -> argparse.ArgumentParser:
     add.add_arguments(new)
     found = commands.add_parser("catalog", help="search the cards that are here by words, subject, licence and size")
     catalog.add_arguments(found)
+    looked = commands.add_parser("review", help="make a page of a curated domain on which to keep, drop and relabel by hand")
+    review.add_arguments(looked)
     update = commands.add_parser("update", help="ask a domain's source again and take what it holds now, against the lock")
     update.add_argument("domain", metavar="DOMAIN", help="a domain listed in params.yaml")
     passed_on = commands.add_parser("publish", help="put curated domains into a folder or on the Hugging Face Hub")
@@ -71,6 +73,8 @@ def run(arguments: argparse.Namespace, layout: Layout) -> int:
         return catalog.run(arguments, layout)
     if command == "publish":
         return publish.run(arguments, layout)
+    if command == "review":
+        return review.run(arguments, layout)
     if command in ("list", "check", "prune", "preset"):
         from pipelines import housekeeping
 

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from pipelines.cards import load_card
-from pipelines.check_origins import check_embeddings, check_lock
+from pipelines.check_origins import check_embeddings, check_lock, check_overrides
 from pipelines.features import ABOUT, FILE, digest, map_features
 from pipelines.files import read_json, sha256_file
 from pipelines.layout import Layout
@@ -51,7 +51,12 @@ def _check_curated(name: str, layout: Layout) -> list[str]:
     if not (folder / SUMS).exists():
         return [f"{folder}: not curated yet"]
     # where a file differs from its checksum, what follows would only repeat it
-    return _check_sums(folder) or _check_ledger(name, folder, layout) + _check_shards(folder) + _check_features(name, layout)
+    return _check_sums(folder) or (
+        check_overrides(name, layout)
+        + _check_ledger(name, folder, layout)
+        + _check_shards(folder)
+        + _check_features(name, layout)
+    )
 
 
 def _check_sums(folder: Path) -> list[str]:

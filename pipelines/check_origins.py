@@ -1,9 +1,10 @@
-"""Verify what a domain is curated from: its raw records and their features."""
+"""Verify what a domain is curated from: its raw records, their features and decisions by hand."""
 
 from pipelines.cards import Card
 from pipelines.features import ABOUT, FILE, KEYS, digest, open_features
 from pipelines.files import read_json
 from pipelines.layout import Layout
+from pipelines.overrides import load_overrides
 from pipelines.pins import load_lock
 
 
@@ -31,3 +32,11 @@ def check_embeddings(name: str, layout: Layout) -> list[str]:
     if not features.keys.is_unique().all():
         problems.append(f"{folder / KEYS}: keys are not unique")
     return problems
+
+
+def check_overrides(name: str, layout: Layout) -> list[str]:
+    """Whether a curated domain was curated under the decisions by hand that stand there now."""
+    decided = load_overrides(layout.overrides(name)).model_dump(mode="json")
+    if read_json(layout.domain(name) / "provenance.json").get("overrides") == decided:
+        return []
+    return [f"{layout.domain(name)}: curated under other decisions by hand than those of {layout.overrides(name)}"]

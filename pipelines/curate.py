@@ -29,6 +29,7 @@ from pipelines.quality import set_aside
 from pipelines.raw import RawSlice, raw_slices
 from pipelines.shards import Sample, ShardWriter
 from pipelines.split import Split, split
+from pipelines.suspects import suspects
 
 FINGERPRINTS = 1000  # in one row group
 
@@ -65,6 +66,7 @@ def curate(
     write_domain(raw, target, decided.ledger, settings, map_batches)
     decided.ledger.write_parquet(target / "ledger.parquet")
     decided.evidence.write_parquet(target / "duplicates.parquet")
+    suspects(decided.ledger, features, settings.seed).write_parquet(target / "suspects.parquet")
     index = pl.read_parquet(target / "index.parquet")
     shard_bytes = sum(path.stat().st_size for path in target.glob("*.tar"))
     stats = statistics(decided.ledger, index, decided.split, shard_bytes)

@@ -4,6 +4,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from pipelines import runners, watched
 from pipelines.cards import Card, load_card
 from pipelines.collect import collect
@@ -12,6 +14,7 @@ from pipelines.embed import embed
 from pipelines.encoders import fit
 from pipelines.files import atomic_folder
 from pipelines.layout import Layout
+from pipelines.ledger import OVERRIDES
 from pipelines.meter import Meter
 from pipelines.params import Params
 from pipelines.pictures import cluster_sheet, contact_sheet
@@ -87,7 +90,7 @@ def curate_flow(domain: str, params: Params, layout: Layout) -> str:
             stats = curate(card, layout, target, features, params.curation, batches)
         _show_domain(card, stats, layout)
         found = ", ".join(f"{count} {verdict}" for verdict, count in stats["verdicts"].items() if count)
-        return f"{stats['records']} records: {found}; {stats['classes']} classes{_groups(stats)}"
+        return f"{stats['records']} records: {found}; {stats['classes']} classes{_groups(stats)}{_by_hand(layout, domain)}"
 
     with runners.start(params.runner, layout) as workers:
         return watched.run_flow("curate", domain, partial(body, workers), workers)
@@ -97,6 +100,13 @@ def _groups(stats: dict[str, Any]) -> str:
     """What the card's group rule found, where it has one."""
     alone = f" ({stats['ungrouped']} records in none)" if stats["ungrouped"] else ""
     return f"; {stats['groups']} groups{alone}" if stats["groups"] else ""
+
+
+def _by_hand(layout: Layout, domain: str) -> str:
+    """How many records hands decided on; nothing where they did on none."""
+    hands = pl.read_parquet(layout.domain(domain) / "ledger.parquet", columns=["override"])["override"].drop_nulls()
+    counted = [f"{count} {hand}" for hand in OVERRIDES if (count := int((hands == hand).sum()))]
+    return f"; by hand: {', '.join(counted)}" if counted else ""
 
 
 def _show_domain(card: Card, stats: dict[str, Any], layout: Layout) -> None:

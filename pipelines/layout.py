@@ -75,6 +75,10 @@ class Layout:
         """What a person decided by hand; committed beside the card, and absent for most domains."""
         return self.cards / f"{domain}.overrides.yaml"
 
+    def seen_by_hand(self, domain: str) -> Path:
+        """The overrides as DVC sees them: a copy, empty where there are none."""
+        return self.root / "by_hand" / f"{domain}.yaml"
+
     def embeddings(self, domain: str) -> Path:
         """Features of every raw record that can be read."""
         return self.root / "embeddings" / domain

@@ -197,7 +197,7 @@ def test_everything_a_hand_says_is_in_the_ledger(
             parts[hand][key] = {"reason": f"reason {number}"} | ({"label": label} if hand == "relabel" else {})
     overrides = made(**parts)
     curation = Curation(min_per_class=minimum, cap_per_class=cap, near_duplicates=near)
-    features = Features(ledger["key"], np.ones((ledger.height, 4), np.float32))
+    features = Features(ledger["key"], np.random.default_rng(0).normal(size=(ledger.height, 256)).astype(np.float32))
     try:
         done = decide(ledger, thumb_rows(thumbs), features, curation, "made", overrides).ledger
     except ValueError as error:
