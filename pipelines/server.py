@@ -44,7 +44,7 @@ def connect(layout: Layout) -> str:
 
 
 def quiet(layout: Layout) -> None:
-    """Settings of every Prefect process of ours: own home, no telemetry, and nothing but our own lines on the terminal."""
+    """Settings of every Prefect and Dask process of ours: own home, no telemetry, nothing but our own lines on the terminal."""
     if "PREFECT_HOME" not in os.environ:
         _home(layout).mkdir(parents=True, exist_ok=True)  # Prefect makes the last folder alone, and warns
         os.environ["PREFECT_HOME"] = str(_home(layout))
@@ -52,6 +52,7 @@ def quiet(layout: Layout) -> None:
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_CLI_PROMPT", "false")
+    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")
 
 
 def find(layout: Layout, ports: Sequence[int] = PORTS) -> str | None:

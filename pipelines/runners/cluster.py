@@ -16,7 +16,7 @@ from prefect_dask.task_runners import DaskTaskRunner
 
 from pipelines.layout import Layout
 from pipelines.params import Runner
-from pipelines.runners.preparation import prepare
+from pipelines.runners.preparation import prepared
 from pipelines.runners.processes import ONE_THREAD
 from pipelines.runners.workers import Workers, cores
 from pipelines.secrets import clean
@@ -26,7 +26,6 @@ PATIENCE_SECONDS = 60  # between two words about waiting for a queue
 SETTINGS = {
     "distributed.scheduler.worker-saturation": 1.0,  # no batch waits at a worker: when that dies, only its own is suspected
     "distributed.nanny.pre-spawn-environ": ONE_THREAD,
-    "logging.distributed": "critical",  # the terminal gets our lines
 }
 
 
@@ -40,9 +39,9 @@ def cluster(runner: Runner, layout: Layout) -> Iterator[Workers]:
         if runner.address and not client.nthreads():
             raise ValueError(f"runner.address: {address} has no worker; start some: dask worker {address}")
         _wait_for_workers(client, runner)
-        prepare(client, layout)
-        task_runner = cast(TaskRunner[PrefectFuture[Any]], DaskTaskRunner(address=address))  # its own type is narrower
-        yield Workers(task_runner, Ahead(client), died=(KilledWorker,))
+        with prepared(client, layout):
+            task_runner = cast(TaskRunner[PrefectFuture[Any]], DaskTaskRunner(address=address))  # its own type is narrower
+            yield Workers(task_runner, Ahead(client), died=(KilledWorker,))
 
 
 @contextmanager
@@ -57,9 +56,7 @@ def _address(runner: Runner) -> Iterator[str]:
 
 def _started(runner: Runner) -> Cluster:
     if not runner.cluster:
-        return LocalCluster(
-            n_workers=cores(runner), threads_per_worker=1, host="127.0.0.1", dashboard_address=None, silence_logs="CRITICAL"
-        )
+        return LocalCluster(n_workers=cores(runner), threads_per_worker=1, host="127.0.0.1", dashboard_address=None)
     kind = cluster_class(runner.cluster)
     try:
         return kind(**(runner.options | {"n_workers": runner.workers}))
@@ -70,6 +67,10 @@ def _started(runner: Runner) -> Cluster:
 def cluster_class(name: str) -> type[Cluster]:
     """The class of this name. Raises ValueError (one line) with the package to install where it cannot be imported."""
     module, _, word = name.rpartition(".")
+    if not module or not word:
+        raise ValueError(
+            f"runner.cluster: {name} is no name of a class, expected package.Class such as dask_jobqueue.SLURMCluster"
+        )
     try:
         found: Any = getattr(import_module(module), word)
     except ModuleNotFoundError as error:

@@ -71,7 +71,7 @@ class Pool:
 
 
 def _executor(workers: int) -> ProcessPoolExecutor:
-    # spawned, for a fork of a process with threads may wait for ever for a lock that one of them held
+    # spawned: polars has threads once it is imported, and a fork may wait for ever for a lock that one of them held
     return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin)
 
 

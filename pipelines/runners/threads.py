@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from threadpoolctl import threadpool_limits
 
 from pipelines.params import Runner
 from pipelines.runners.workers import Workers, cores
@@ -18,6 +19,7 @@ def pool(workers: int) -> TaskRunner[PrefectFuture[Any]]:
 
 @contextmanager
 def threads(runner: Runner) -> Iterator[Workers]:
-    """One thread a worker."""
+    """One thread a worker, with one thread each for numbers."""
     workers = cores(runner)
-    yield Workers(pool(workers), lambda: workers + 1)
+    with threadpool_limits(1):  # parallel are the batches; and sums over more threads differ in their last bits
+        yield Workers(pool(workers), lambda: workers + 1)
