@@ -16,7 +16,7 @@ COLUMNS = {
     "shard": "The file that holds it.",
     "offset": "Where its bytes start in the shard.",
     "size": "How many bytes it has.",
-    "cluster": "Images with the same value are copies of one another.",
+    "unit": "Images with the same value are copies of one another or of one group: they belong into one split.",
 }
 
 
