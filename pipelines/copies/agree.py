@@ -82,7 +82,7 @@ def colour_agreement(first_PKKC: Bytes, second_PKKC: Bytes, placement_P4: Floats
     rows, rows_in = samples(placement_P4[:, 0], placement_P4[:, 1], PATCHES, PATCHES)
     columns, columns_in = samples(placement_P4[:, 2], placement_P4[:, 3], PATCHES, PATCHES)
     pairs = len(placement_P4)
-    first = np.matmul(rows, _chroma(first_PKKC).reshape(pairs, PATCHES, -1)).reshape(pairs, PATCHES, PATCHES, 3)
+    first = np.matmul(rows, _chroma(first_PKKC).reshape(pairs, PATCHES, PATCHES * 3)).reshape(pairs, PATCHES, PATCHES, 3)
     first = np.matmul(columns[:, None], first)
     second = _chroma(second_PKKC)
     weight = (rows_in[:, :, None] & columns_in[:, None, :]).astype(np.float32)

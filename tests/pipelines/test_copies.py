@@ -310,3 +310,10 @@ def test_what_holds_for_any_pictures(drawn: list[tuple[int, str, int]], data: st
     other = copies(pairs_within(seen(*(images[place] for place in order))))
     as_before = {frozenset((order[a], order[b])) for a, b in other.select("a", "b").iter_rows()}
     assert as_before == {frozenset(pair) for pair in copies(found).select("a", "b").iter_rows()}
+
+
+def test_sets_that_share_nothing_have_no_pairs() -> None:
+    between = pairs_between(seen(*(scene(number) for number in range(20))), seen(*(scene(40 + number) for number in range(20))))
+    assert copies(between).is_empty()
+    flat = Image.new("RGB", (64, 64), "navy")
+    assert pairs_between(seen(flat), seen(flat)).is_empty(), "a flat picture is no evidence of anything"
