@@ -1,26 +1,31 @@
-"""How well copies are found, and how fast: `python -m benchmarks.duplicates [folder of the real sets]`.
+"""How well copies are found: `python -m benchmarks.duplicates [--data FOLDER] [--sets a b] [--sheets]`.
 
-Three tables: sets of known copies; transformed copies of real pictures (recall, and pairs wrongly confirmed among the
-originals); images a second. Real sets are read from ../shared/data unless a folder is given.
+Average precision over all pairs, and precision and recall at the default threshold, beside the pHash and dHash of imagededup at
+its default and at its best threshold (see benchmarks/imagededup_stand_in.py; without it only our columns are printed). On sets
+of known copies, on the planted dirt of the embedded domains, and on changed copies of real sets. `--sheets` writes the 50
+closest proposals among different pictures of a set to reports/closest-<set>.jpg, to be looked at.
 """
 
-import io
-import sys
+import argparse
 import tarfile
-import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
-from PIL import Image
+from PIL import Image, ImageDraw
 
+from benchmarks.changes import CHANGES
+from benchmarks.pairs import Ranking, all_pairs, given_pairs
+from pipelines.cards import load_card
+from pipelines.copies import Seen, ThumbRows, pairs_within, thumb
 from pipelines.curation import Curation
-from pipelines.deduplicate import deduplicate
-from pipelines.examine import examine, thumb
-from pipelines.images import decode
-from pipelines.near import HASH_DISTANCE, looks, pairs_within, thumbs_of
+from pipelines.images import Unreadable, decode
+from pipelines.layout import Layout
+from pipelines.sources import kind_of
+from pipelines.transfer import Place, Rules
 
 PICTURES = (".jpg", ".jpeg", ".png", ".gif")
 SETS = (
@@ -28,18 +33,24 @@ SETS = (
     "sign_digits",
     "coins_eur",
     "clothing_small",
+    "grocery",
     "elpv_solar",
     "omniglot",
     "bccd_cells",
     "quickdraw3",
     "noto_emoji",
 )
-SAMPLE = 200  # pictures of a set that are transformed
-MAX_PIXELS = 64_000_000
+EMBEDDED = ("glyphs", "shapes", "textures", "cells", "flags", "digits", "fractals", "strokes", "curves")
+CHANGED, MOST = 150, 1000  # pictures of a set that are changed, and that are looked through
+LONGEST = 256  # px
+DEFAULT_BITS = 10  # imagededup's own threshold
+Groups = npt.NDArray[np.int64]
 
 
 def members(data: Path, name: str) -> dict[str, bytes]:
-    """Pictures of an archive by path."""
+    """Pictures of an archive or table by name."""
+    if (table := data / f"{name}.parquet").exists():
+        return {f"{number}.jpg": row["bytes"] for number, row in enumerate(pl.read_parquet(table)["image"])}
     if (packed := data / f"{name}.tar.gz").exists():
         with tarfile.open(packed) as tar:
             files = {item.name: handle.read() for item in tar if (handle := tar.extractfile(item)) is not None}
@@ -49,127 +60,171 @@ def members(data: Path, name: str) -> dict[str, bytes]:
     return {path: coded for path, coded in files.items() if path.lower().endswith(PICTURES)}
 
 
-def scaled(factor: float) -> Callable[[Image.Image], Image.Image]:
-    def change(image: Image.Image) -> Image.Image:
-        width, height = (max(1, round(side * factor)) for side in image.size)
-        return image.resize((width, height), Image.Resampling.BICUBIC)
-
-    return change
-
-
-def recoded(quality: int) -> Callable[[Image.Image], Image.Image]:
-    def change(image: Image.Image) -> Image.Image:
-        buffer = io.BytesIO()
-        image.save(buffer, "JPEG", quality=quality)
-        return Image.open(buffer).convert("RGB")
-
-    return change
+def pictures(files: dict[str, bytes]) -> dict[str, Image.Image]:
+    """Those that can be read, upright, at most LONGEST px."""
+    found = {}
+    for name, coded in files.items():
+        try:
+            image = decode(coded, 64_000_000).image
+        except Unreadable:
+            continue
+        image.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
+        found[name] = image
+    return found
 
 
-CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
-    "60 %": scaled(0.6),
-    "83 %": scaled(0.83),
-    "150 %": scaled(1.5),
-    "mirror": lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
-    "turn": lambda image: image.transpose(Image.Transpose.ROTATE_90),
-    "q40": recoded(40),
-    "q30": recoded(30),
-    "60 % q40": lambda image: recoded(40)(scaled(0.6)(image)),
-    "mirror 83 % q40": lambda image: recoded(40)(scaled(0.83)(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT))),
-}
+def ours(images: Sequence[Image.Image]) -> pl.DataFrame:
+    """Pairs as curation finds them, with their agreement."""
+    keys = pl.Series([f"{number:06}" for number in range(len(images))], dtype=pl.String)
+    sides = np.array([np.sqrt(image.width * image.height) for image in images], np.float32)
+    return pairs_within(Seen(ThumbRows.of(keys, [thumb(image) for image in images]), sides))
 
 
-def known_copies(data: Path) -> None:
-    """Pairs within one cluster against pairs that are known to be copies."""
-    truths: dict[str, Callable[[str], str]] = {
-        "neardup_potatoes": lambda path: path.split("/")[-1],
-        "neardup_imagededup": lambda path: path.split("/")[-1].split(".")[0].removesuffix("_hflip").removesuffix("_resize"),
-    }
-    print(f"{'known copies':20} images  kept  recall  precision  (pairs of a cluster)")
-    for name, truth in truths.items():
-        ledger = _deduplicated(members(data, name)).filter(pl.col("verdict").is_null() | (pl.col("verdict") != "unreadable"))
-        groups = [truth(path) for path in ledger["source_id"]]
-        groups = ["ukbench00120" if "alpha_channel" in group else group for group in groups]
-        clusters = ledger["cluster"].fill_null(ledger["key"]).to_list()
-        same_truth = np.triu(np.equal.outer(np.array(groups), np.array(groups)), 1)
-        same_found = np.triu(np.equal.outer(np.array(clusters), np.array(clusters)), 1)
-        both = (same_truth & same_found).sum()
-        kept = ledger["verdict"].null_count()
-        print(f"{name:20} {ledger.height:6} {kept:5} {both / same_truth.sum():7.3f} {both / max(1, same_found.sum()):10.3f}")
-    ledger = _deduplicated(members(data, "neardup_caltech"))
-    print(
-        f"{'neardup_caltech':20} {ledger.height:6} {ledger['verdict'].null_count():5}   (17 photographs, 65 resized copies)\n"
-    )
+def our_ranking(images: Sequence[Image.Image], groups: Groups) -> Ranking:
+    found = ours(images)
+    return given_pairs(found["a"].to_numpy(), found["b"].to_numpy(), found["agreement"].to_numpy(), groups)
 
 
-def _deduplicated(files: dict[str, bytes]) -> pl.DataFrame:
-    seen = examine(pl.DataFrame({"source_id": list(files), "label": "any", "data": list(files.values())}), Curation())
-    return deduplicate(seen.drop("thumb"), seen.select("key", "thumb"), near=True)[0]
+def theirs(method: str, images: Sequence[Image.Image]) -> npt.NDArray[np.uint8] | None:
+    """Bits between all pairs of imagededup's hashes [N, N]; None without the package."""
+    from benchmarks.imagededup_stand_in import load
+
+    methods = load()
+    if methods is None:
+        return None
+    encoder = getattr(methods, method)(verbose=False)
+    codes = np.array([int(encoder.encode_image(image_array=np.asarray(image)), 16) for image in images], np.uint64)
+    return np.bitwise_count(codes[:, None] ^ codes[None])
 
 
-def transformed_copies(data: Path) -> None:
-    """Share of the changed copies that are confirmed beside their originals; and pairs confirmed among different originals."""
-    print(
-        f"hash distance {HASH_DISTANCE} proposes, pixels confirm; recall of copies, false (unturned) pairs among the originals"
-    )
-    print(f"{'set':16} side " + " ".join(f"{name:>8}" for name in CHANGES) + "  false")
-    for name in SETS:
-        images = [decode(coded, MAX_PIXELS).image for coded in members(data, name).values()]
-        chosen = np.random.default_rng(0).permutation(len(images))[:SAMPLE]
-        originals = [images[index] for index in chosen]
-        shares = [_recall(originals, change) for change in CHANGES.values()]
-        different = list({image.tobytes(): image for image in images}.values())
-        pairs = pairs_within(looks(_thumbs(different)))
-        false = pairs.filter(pl.col("transform") == "none").height
-        side = int(np.median([min(image.size) for image in images]))
-        widths = [max(8, len(change)) for change in CHANGES]
-        print(
-            f"{name:16} {side:4} "
-            + " ".join(f"{share:{width}.3f}" for share, width in zip(shares, widths, strict=True))
-            + f" {false:6}"
-        )
+def row(name: str, images: Sequence[Image.Image], groups: Groups, agreement: float) -> dict[str, object]:
+    """The figures of one set of pictures."""
+    mine = our_ranking(images, groups)
+    precision, recall = mine.at(agreement)
+    figures: dict[str, object] = {"set": name, "images": len(images), "pairs": mine.positives}
+    figures |= {"AP": mine.average_precision(), "P": precision, "R": recall}
+    for method in ("PHash", "DHash"):
+        distances = theirs(method, images)
+        if distances is None:
+            continue
+        ranking = all_pairs(distances, groups)
+        default, (best, best_p, best_r) = ranking.at(-DEFAULT_BITS), ranking.best()
+        figures |= {f"{method} AP": ranking.average_precision(), f"{method} P@10": default[0], f"{method} R@10": default[1]}
+        figures |= {f"{method} best": int(-best), f"{method} P@best": best_p, f"{method} R@best": best_r}
+    return figures
+
+
+def show(rows: Sequence[dict[str, object]]) -> None:
+    """A Markdown table."""
+    names = list(rows[0])
+    print("| " + " | ".join(names) + " |")
+    print("|---|" + "--:|" * (len(names) - 1))
+    for one in rows:
+        cells = [f"{value:.3f}" if isinstance(value, float) else str(value) for value in one.values()]
+        print("| " + " | ".join(cells) + " |", flush=True)
     print()
 
 
-def _recall(originals: list[Image.Image], change: Callable[[Image.Image], Image.Image]) -> float:
-    count = len(originals)
-    pairs = pairs_within(looks(_thumbs(originals + [change(image) for image in originals])))
-    return pairs.filter(pl.col("b") - pl.col("a") == count).height / count
+def known_copies(data: Path, agreement: float) -> list[dict[str, object]]:
+    """The sets whose file names, or contents, tell what is a copy of what."""
+    names = {
+        "neardup_potatoes": lambda path: path.split("/")[-1],
+        "neardup_imagededup": lambda path: path.split("/")[-1].split(".")[0].removesuffix("_hflip").removesuffix("_resize"),
+    }
+    rows = []
+    for name, truth in names.items():
+        found = pictures(members(data, name))
+        labels = ["ukbench00120" if "alpha_channel" in path else truth(path) for path in found]
+        rows.append(row(name, list(found.values()), _numbers(labels), agreement))
+    return rows
 
 
-def _thumbs(images: list[Image.Image]) -> np.ndarray:
-    return thumbs_of(pl.Series([thumb(image) for image in images], dtype=pl.Binary))
+def planted(agreement: float) -> list[dict[str, object]]:
+    """Copies that the embedded domains plant in themselves."""
+    rows = []
+    for domain in EMBEDDED:
+        card = load_card(Layout().card(domain))
+        place = Place(Path(), Path(), domain, Rules(), {}, None)
+        records = [
+            record
+            for record in kind_of(card, domain).records(card.source, place)
+            if record.planted is None or record.planted.of
+        ]
+        of = {record.source_id: record.planted.of for record in records if record.planted and not record.planted.domain}
+        found = pictures({record.source_id: record.data for record in records})
+        rows.append(row(domain, list(found.values()), _numbers([of.get(name) or name for name in found]), agreement))
+    return rows
 
 
-def speed(data: Path) -> None:
-    """Images a second of examine and of deduplicate, on one core."""
-    print(f"{'set':16} images  examine: images/s  ms/image   deduplicate: s")
-    for name in SETS:
-        files = members(data, name)
-        batch = pl.DataFrame({"source_id": list(files), "label": "any", "data": list(files.values())})
-        examine(batch[:4], Curation())
-        start = time.perf_counter()
-        seen = examine(batch, Curation())
-        middle = time.perf_counter()
-        deduplicate(seen.drop("thumb"), seen.select("key", "thumb"), near=True)
-        end = time.perf_counter()
-        taken = (middle - start) / batch.height
-        print(f"{name:16} {batch.height:6} {1 / taken:18.0f} {taken * 1e3:9.2f} {end - middle:16.2f}")
-    thumbs = np.random.default_rng(0).integers(0, 256, (10_000, 4, 4, 3), np.uint8)
-    smooth = [Image.fromarray(small).resize((32, 32), Image.Resampling.BICUBIC) for small in thumbs]
-    start = time.perf_counter()
-    pairs_within(looks(np.stack([np.asarray(image) for image in smooth])))
-    print(f"near copies among 10,000 thumbnails, 8 turns: {time.perf_counter() - start:.1f} s")
+def changed_copies(data: Path, name: str, agreement: float) -> list[dict[str, object]]:
+    """Copies made of a real set, one change at a time, among all its pictures."""
+    different = list({image.tobytes(): image for image in pictures(members(data, name)).values()}.values())
+    order = np.random.default_rng(0).permutation(len(different))[:MOST]
+    images = [different[number] for number in order]
+    count = min(CHANGED, len(images))
+    groups = np.r_[np.arange(len(images)), np.arange(count)]
+    rows = []
+    for change, apply in CHANGES.items():
+        rng = np.random.default_rng(1)
+        rows.append(row(f"{name}, {change}", images + [apply(image, rng) for image in images[:count]], groups, agreement))
+    return rows
+
+
+def sheet(data: Path, name: str, target: Path, most: int = 50, side: int = 96) -> None:
+    """The closest proposals among different pictures of a set, closest first, each with its agreement."""
+    images = list({image.tobytes(): image for image in pictures(members(data, name)).values()}.values())
+    closest = ours(images).sort("agreement", descending=True).head(most)
+    tiles = []
+    for found in closest.iter_rows(named=True):
+        tile = Image.new("RGB", (2 * side + 2, side + 14), "white")
+        for place, number in enumerate((found["a"], found["b"])):
+            tile.paste(images[number].resize((side, side), Image.Resampling.LANCZOS), (place * (side + 2), 0))
+        ImageDraw.Draw(tile).text((0, side + 1), f"{found['agreement']:.3f} {found['transform']} {found['scale']:.2f}", "black")
+        tiles.append(tile)
+    width, height = 2 * side + 10, side + 20
+    page = Image.new("RGB", (5 * width, -(-len(tiles) // 5) * height), "white")
+    for place, tile in enumerate(tiles):
+        page.paste(tile, (place % 5 * width, place // 5 * height))
+    target.mkdir(exist_ok=True)
+    page.save(target / f"closest-{name}.jpg", quality=88)
+    print(f"{name}: {len(tiles)} closest proposals -> {target / f'closest-{name}.jpg'}")
+
+
+def _numbers(labels: Sequence[str]) -> Groups:
+    place = {label: number for number, label in enumerate(dict.fromkeys(labels))}
+    return np.array([place[label] for label in labels], np.int64)
 
 
 def main() -> None:
-    """Print the three tables."""
-    data = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[1].parent / "shared" / "data"
-    if not data.is_dir():
-        raise SystemExit(f"{data}: no such folder; name the folder of the real image sets")
-    known_copies(data)
-    transformed_copies(data)
-    speed(data)
+    """Print the tables."""
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--data", type=Path, default=Path(__file__).parents[1].parent / "shared" / "data")
+    words.add_argument("--sets", nargs="*", default=SETS)
+    words.add_argument("--sheets", action="store_true", help="only the sheets of the closest proposals")
+    chosen = words.parse_args()
+    if not chosen.data.is_dir():
+        raise SystemExit(f"{chosen.data}: no such folder; name the folder of the real image sets with --data")
+    if chosen.sheets:
+        for name in ("omniglot", "quickdraw3", "elpv_solar"):
+            sheet(chosen.data, name, Path("reports"))
+        return
+    agreement = Curation().duplicates.agreement
+    show(known_copies(chosen.data, agreement))
+    show(planted(agreement))
+    every = []
+    for name in chosen.sets:
+        every += changed_copies(chosen.data, name, agreement)
+        show(every[-len(CHANGES) :])
+    means = [
+        {"mean over sets": change, **_means([one for one in every if str(one["set"]).endswith(f", {change}")])}
+        for change in CHANGES
+    ]
+    show(means)
+
+
+def _means(rows: Sequence[dict[str, object]]) -> dict[str, float]:
+    names = [name for name, value in rows[0].items() if isinstance(value, float)]
+    return {name: float(np.mean([one[name] for one in rows])) for name in names}  # type: ignore[misc]
 
 
 if __name__ == "__main__":
