@@ -108,8 +108,9 @@ def test_each_reader_reads_it(root: Path, tmp_path: Path, monkeypatch: pytest.Mo
     assert rows == [(168,)]
 
 
-def test_some_domains_alone(root: Path) -> None:
+def test_some_domains_alone(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = published(root, "--domains", "leaves")
+    assert "publishing 1 domain, " in capsys.readouterr().out
     assert {path.name for path in out.iterdir()} == DOCUMENTS | {"leaves"}
     front = yaml.safe_load((out / "README.md").read_text(encoding="utf-8").split("---\n")[1])
     assert (front["license"], front["pretty_name"]) == ("cc-by-nc-4.0", "Leaves: «été»")
