@@ -10,7 +10,6 @@ from pipelines.check import check_domain
 from pipelines.files import json_text, read_json
 from pipelines.layout import Layout
 from pipelines.licences import allowed, canonical, identifiers, terms, unlisted
-from pipelines.overrides import load_overrides
 from pipelines.params import Params
 from pipelines.publishing.croissant import NAME as CROISSANT
 from pipelines.publishing.croissant import TITLE, collection_croissant
@@ -107,7 +106,7 @@ def make_plan(cards: Sequence[Card], params: Params, layout: Layout, place: Plac
 
 
 def stale(card: Card, params: Params, layout: Layout) -> list[str]:
-    """What a domain was curated from that is no longer so, in words."""
+    """What a domain was curated from that is no longer so, in words, beside what `check_domain` finds."""
     made = read_json(layout.domain(card.id) / "provenance.json")
     settings = params.curation.with_changes(card.curation).model_dump(mode="json")
     raw = layout.raw(card.id) / "source.json"
@@ -116,8 +115,6 @@ def stale(card: Card, params: Params, layout: Layout) -> list[str]:
         found.append(f"{layout.card(card.id)} was changed since it was curated")
     if made["curation"] != settings:
         found.append(f"curation in {layout.params} was changed since it was curated")
-    if made["overrides"] != load_overrides(layout.overrides(card.id)).model_dump(mode="json"):
-        found.append(f"{layout.overrides(card.id)} was changed since it was curated")
     if raw.exists() and made["source"] != read_json(raw):
         found.append(f"{layout.raw(card.id)} holds other records than it was curated from")
     return found

@@ -19,7 +19,8 @@ def told(plan: Plan, target: str, *, done: bool) -> str:
     table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     files = [f"  {_size(size):>9}  {path}" for path, size in sizes.items()]
     notes = [f"note: {note}" for domain in plan.domains for note in _notes(domain)]
-    whole = f"{len(plan.domains)} domains, {len(sizes)} files, {_size(sum(sizes.values()))}"
+    domains = "1 domain" if len(plan.domains) == 1 else f"{len(plan.domains)} domains"
+    whole = f"{domains}, {len(sizes)} files, {_size(sum(sizes.values()))}"
     last = f"publishing {whole} to {target}" if done else f"would publish {whole} to {target}; --push does it"
     return "\n".join([*table, "files:", *files, *notes, last])
 

@@ -31,6 +31,10 @@ def project(tmp_path: Path, encoder_file: Path) -> Path:
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
         shutil.copy(ROOT / name, root / name)
+    layout = Layout(root)
+    layout.seen_by_hand("").parent.mkdir()
+    shutil.copy(ROOT / "by_hand" / "all", root / "by_hand" / "all", follow_symlinks=False)
+    layout.seen_by_hand("pebbles").touch()
     return root
 
 
@@ -50,7 +54,7 @@ def contents(*folders: Path) -> dict[Path, bytes]:
 
 def test_a_curated_domain_goes_to_a_remote_and_comes_back(project: Path) -> None:
     layout = Layout(project)
-    stages = [f"{stage}@pebbles" for stage in ("download", "embed", "curate")]
+    stages = [f"{stage}@pebbles" for stage in ("by_hand", "download", "embed", "curate")]
     folders = (layout.raw("pebbles"), layout.embeddings("pebbles"), layout.domain("pebbles"), layout.features("pebbles"))
     before = contents(*folders)
     with ObjectStore() as store:
