@@ -25,7 +25,7 @@ COLOUR_NOISE = 5.0  # levels that coding may add to a colour
 COLOUR_SLACK = 0.1  # of the agreement of colours that coarse coding may cost
 GREY_GAIN = 1.25  # a colour picture and its grey copy are equally bright
 BENDS = 4.0  # by how much the energy of bends is smaller than that of the edges that make them
-ENOUGH, ENOUGH_MOVED = 3.0, 12.0  # windows that tell something, below which agreement may be chance
+ENOUGH, ENOUGH_MOVED = 6.0, 15.0  # windows that tell something, below which agreement may be chance
 DOUBT = 0.25  # what is taken off where nothing tells anything
 INEXACT = 0.02  # of similarity, from which on it may be chance
 MOVING = 0.1  # what is taken off for a factor e of scale or a shift by half a side
@@ -49,7 +49,7 @@ def judge(
     same = structure(alike, tells)
     agreement = np.minimum(same, np.minimum(1, colours + COLOUR_SLACK))
     # what a picture can tell must outnumber the four ways in which it may be moved to fit
-    free = np.minimum(1, 10 * moved)
+    free = np.minimum(1, 20 * moved)
     need = ENOUGH + (ENOUGH_MOVED - ENOUGH) * free
     # what lies there unmoved and is the same to the last level is no chance, however little it shows
     doubt = DOUBT * np.maximum(free, np.clip((1 - same) / INEXACT, 0, 1))
