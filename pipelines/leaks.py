@@ -28,7 +28,7 @@ from pipelines.params import Params
 from pipelines.shards import read_images
 
 BATCH = 256  # pictures decoded at once
-SLACK = 0.03  # of agreement: pictures in shards are scaled and coded again, so a pair at the threshold may fall on either side
+SLACK = 0.015  # of agreement: pictures in shards are scaled and coded again, so a pair at the threshold may fall on either side
 NAMED = 5  # leaks named one by one
 Finding = tuple[str, list[str]]
 

@@ -41,6 +41,7 @@ def split(ledger: pl.DataFrame, settings: Curation) -> Split:
         by_class, reason = _by_class(kept, settings)
         if by_class is None and settings.splits.by == "class":
             raise ValueError(f"curation.splits.by: class needs {reason}; use `by: image` or `auto`")
+        reason = reason if by_class is not None else f"one by class needs {reason}"
     chosen = _by_image(kept, settings) if by_class is None else kept.join(by_class, on="label")
     found = ledger.drop("split").join(chosen.select("key", "split"), on="key", how="left", maintain_order="left")
     return Split(found.select(ledger.columns), "image" if by_class is None else "class", reason)

@@ -39,6 +39,8 @@ def judge(
 
     `sides`: px of the pictures they were made of, the root of width times height.
     """
+    if not len(placement_P4):
+        return np.zeros(0, np.float32)
     laid = lay(first[0], small(second[0], FINE), placement_P4)
     noise = np.clip(NOISE_AT_1_PX / np.minimum(*sides), LEAST_NOISE, MOST_NOISE).astype(np.float32)
     found = tone(laid)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from pipelines.copies import Seen, ThumbRows, agreements, own_share, pairs_between, pairs_within, thumb
+from pipelines.copies.agree import judge
 from pipelines.copies.find import BLOCK_PAIRS, LIKELIEST, PAIRS
 from pipelines.copies.store import scratch_thumbs
 from pipelines.copies.thumbs import SIDE, THUMB_BYTES, rows_of, thumbs_of
@@ -255,6 +256,12 @@ def test_pairs_that_were_not_proposed_can_be_compared() -> None:
     pictures = seen(cut(image, 0), ImageOps.expand(ImageOps.mirror(image), 10, "black"), scene(7))
     near, far = agreements(pictures, np.array([0, 0]), np.array([1, 2]), ["mirrored", "none"])
     assert near > 0.8 > 0.5 > far
+
+
+def test_no_pair_to_look_at_is_no_fault() -> None:
+    """Proposals that do not even lie alike leave nothing to judge."""
+    nothing = np.zeros((0, SIDE, SIDE), np.float32), np.zeros((0, 8, 8, 3), np.uint8)
+    assert judge(nothing, nothing, np.zeros((0, 4), np.float32), (np.zeros(0, np.float32),) * 2).shape == (0,)
 
 
 def test_no_pictures_no_pairs() -> None:

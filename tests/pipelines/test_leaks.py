@@ -12,9 +12,9 @@ from made_domains import make_project
 from PIL import Image
 
 from pipelines.__main__ import main
-from pipelines.files import read_json, write_json
+from pipelines.files import read_json, write_json, write_text
 from pipelines.layout import Layout
-from pipelines.publish import domain_digest, write_sums
+from pipelines.publishing.sums import SUMS, domain_digest, sums_of, sums_text
 from pipelines.shards import Sample, ShardWriter, read_images
 
 ROLES = {"pebbles": "train", "shells": "held_out"}
@@ -71,7 +71,7 @@ def publish_again(layout: Layout, name: str, changed: dict[str, bytes], units: d
             sample = Sample(key, row["label"], row["class"], row["split"], unit, names[key], suffix, data[key])
             writer.write([sample])
     writer.index().write_parquet(folder / "index.parquet")
-    write_sums(folder)
+    write_text(folder / SUMS, sums_text(sums_of(folder)))
     digest = domain_digest(folder)
     about = read_json(layout.features(name) / "source.json")
     write_json(layout.features(name) / "source.json", about | {"domain_digest": digest})

@@ -97,7 +97,8 @@ def test_a_group_over_most_classes_makes_the_split_one_by_image() -> None:
     done = split(ledger, Curation(splits=Splits(min_classes=6)))
     assert done.by == "image"
     assert done.reason == (
-        "6 classes in every split, but 40 classes, 30 of which hang together by groups or copies, give (30, 5, 5)"
+        "one by class needs 6 classes in every split, "
+        "but 40 classes, 30 of which hang together by groups or copies, give (30, 5, 5)"
     )
     with pytest.raises(ValueError, match=r"curation.splits.by: class needs 6 classes .* 30 of which hang together by groups"):
         split(ledger, Curation(splits=Splits(by="class", min_classes=6)))
