@@ -44,7 +44,7 @@ CARD = Card(**FIELDS)
 KINDS = ("archive", "table", "pictures", "card", "archive", "table", "archive", "pictures", "card", "shards")
 MEMORY = 1 << 30  # bytes by which one case may raise the process's peak
 SPACE = 8 << 30  # bytes of addresses; libraries reserve more than they use
-WRITTEN = {"records-00000.parquet", "planted.parquet", "failures.parquet", "source.json"}
+WRITTEN = {"records-00000.parquet", "planted.parquet", "failures.parquet", "source.json", "SHA256SUMS"}
 
 
 class Outcome(NamedTuple):
