@@ -16,7 +16,6 @@ from pipelines.files import read_json, sha256_file
 from pipelines.layout import Layout
 from pipelines.ledger import counts, faults
 from pipelines.params import Params
-from pipelines.raw import count_raw
 from pipelines.shards import INDEX_SCHEMA, read_image
 from pipelines.sums import SUMS, domain_digest
 
@@ -67,7 +66,7 @@ def _check_ledger(name: str, folder: Path, layout: Layout) -> list[str]:
     index = pl.read_parquet(folder / "index.parquet")
     stats = read_json(folder / "stats.json")
     problems = [f"{folder / 'ledger.parquet'}: {fault}" for fault in faults(ledger)]
-    records = count_raw(layout.raw(name)) if layout.raw(name).exists() else None
+    records = read_json(layout.raw(name) / "source.json")["records"] if layout.raw(name).exists() else None
     if records is not None and records != ledger.height:
         problems.append(f"{records} raw records came in, the ledger has {ledger.height}")
     if stats["verdicts"] != counts(ledger) or sum(stats["verdicts"].values()) != ledger.height:
