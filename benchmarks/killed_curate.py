@@ -31,13 +31,11 @@ import psutil
 import yaml
 from PIL import Image
 
+from benchmarks.killed_curate_run import DOMAIN, PLACING, STEPS
 from pipelines import server
 from pipelines.layout import Layout
 
 ROOT = Path(__file__).parents[1]
-DOMAIN = "pebbles"
-STEPS = ("examine", "deduplicate", "write_domain", "publish", "pick_features")
-PLACING = "renames"
 PORTS = range(4220, 4240)
 SHARED = Path("/dev/shm")
 SECONDS_TO_END = 20.0  # for what a killed process had started
@@ -64,10 +62,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--runner", default="threads", choices=("threads", "processes"))
     parser.add_argument("--folder", type=Path)
-    parser.add_argument("--child", nargs=2, metavar=("FOLDER", "OPERATIONS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.child:
-        sys.exit(child(Path(options.child[0]), int(options.child[1])))
     with tempfile.TemporaryDirectory(dir=options.folder) as folder, a_server(Path(folder)):
         project = Project(Path(folder), options.images, options.runner)
         kills = list(project.killed(options.kills, options.seed))
@@ -99,7 +94,7 @@ def a_server(folder: Path) -> Iterator[None]:
 class Project:
     """A project of one domain, downloaded and embedded, and what an undisturbed run makes of it."""
 
-    def __init__(self, folder: Path, images: int, runner: str) -> None:
+    def __init__(self, folder: Path, images: int, runner: str, encoder: Path | None = None) -> None:
         self.root, self.temporary = folder / "project", folder / "temporary"
         self._aside = folder / "former"
         for path in (self.root / "collections", self.temporary, self._aside):
@@ -109,9 +104,13 @@ class Project:
         card["source"] = {"kind": "archive", "locator": "pebbles.zip"}  # type: ignore[assignment]
         (self.root / "collections" / f"{DOMAIN}.yaml").write_text(yaml.safe_dump(card))
         self._params(runner, seed=1)
-        for stage in ("encoder", "download", "embed", "curate"):
-            command = [sys.executable, "-m", "pipelines", stage, *([] if stage == "encoder" else [DOMAIN])]
-            subprocess.run(command, cwd=self.root, env=self._environment(), check=True, stdout=sys.stderr)
+        if encoder is None:
+            self._stage("encoder")
+        else:
+            Layout(self.root).encoder.parent.mkdir()
+            shutil.copy(encoder, Layout(self.root).encoder)
+        for stage in ("download", "embed", "curate"):
+            self._stage(stage, DOMAIN)
         for path in self._made():
             shutil.move(path, self._aside / path.parent.name)
         self._params(runner, seed=0)
@@ -144,7 +143,7 @@ class Project:
 
     def begin(self, operations: int = -1) -> subprocess.Popen[str]:
         """A run of the stage that names its steps, killed before so many renames and removals have been done."""
-        command = [sys.executable, "-m", "benchmarks.killed_curate", "--child", str(self.root), str(operations)]
+        command = [sys.executable, "-m", "benchmarks.killed_curate_run", str(self.root), str(operations)]
         return subprocess.Popen(
             command, cwd=ROOT, env=self._environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
@@ -152,6 +151,10 @@ class Project:
     def files(self) -> dict[str, str]:
         """Every file and folder of the project with the SHA-256 of what has no time in it."""
         return {str(path.relative_to(self.root)): _sum(path) for path in self.root.rglob("*")}
+
+    def _stage(self, *words: str) -> None:
+        command = [sys.executable, "-m", "pipelines", *words]
+        subprocess.run(command, cwd=self.root, env=self._environment(), check=True, stdout=sys.stderr)
 
     def _kill(self, drawn: str, chance: random.Random) -> Kill | None:
         former = any(path.exists() for path in self._made())
@@ -218,81 +221,6 @@ class Project:
             "measurement": {},
         }
         (self.root / "params.yaml").write_text(yaml.safe_dump(values))
-
-
-def child(root: Path, operations: int) -> int:
-    """Curate, saying when each step begins; killed before its n-th rename or removal at the end if `operations` is not -1."""
-    from pipelines.__main__ import main as command
-
-    os.environ["PREFECT_LOGGING_TO_API_ENABLED"] = "false"
-    _tell_steps(operations)
-    status = command(["curate", DOMAIN], root)
-    if status == 0:
-        say(PLACING + "_done", _Operations.done)
-    return status
-
-
-def say(step: str, when: float | None = None) -> None:
-    """One line to the parent."""
-    print(f"step {step} {time.monotonic() if when is None else when}", flush=True)
-
-
-class _Operations:
-    """Renames and removals since the first folder took its place."""
-
-    done = 0
-    left = -1
-    counting = False
-
-
-def _tell_steps(operations: int) -> None:
-    """Put a word before each step, and a kill before the operation that was drawn."""
-    import pipelines.curate as steps
-    from pipelines import files, flows, server
-
-    server.connect(Layout())  # Prefect reads its settings when first imported
-    _Operations.left = operations
-    whole = flows.curate
-
-    def curate(*given: object, **named: object) -> object:
-        say(STEPS[0])
-        made = whole(*given, **named)  # type: ignore[arg-type]
-        say("end")
-        return made
-
-    flows.curate = curate  # type: ignore[assignment]
-    for name in STEPS[1:]:
-        setattr(steps, name, _telling(name, getattr(steps, name)))
-    place = files._take_place
-
-    def take_place(*paths: Path) -> None:
-        say(PLACING)
-        _Operations.counting = True
-        place(*paths)
-        _Operations.counting = False
-
-    files._take_place = take_place
-    for owner, name in ((Path, "rename"), (os, "unlink"), (os, "rmdir")):
-        setattr(owner, name, _counted(getattr(owner, name)))
-
-
-def _telling(name: str, function: object) -> object:
-    def telling(*given: object, **named: object) -> object:
-        say(name)
-        return function(*given, **named)  # type: ignore[operator]
-
-    return telling
-
-
-def _counted(function: object) -> object:
-    def counted(*given: object, **named: object) -> object:
-        if _Operations.counting:
-            if _Operations.done == _Operations.left:
-                os.kill(os.getpid(), signal.SIGKILL)
-            _Operations.done += 1
-        return function(*given, **named)  # type: ignore[operator]
-
-    return counted
 
 
 def archive(images: int) -> bytes:
