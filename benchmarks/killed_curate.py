@@ -65,7 +65,10 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder, a_server(Path(folder)):
         project = Project(Path(folder), options.images, options.runner)
-        kills = list(project.killed(options.kills, options.seed))
+        kills = []
+        for kill in project.killed(options.kills, options.seed):
+            kills.append(kill)
+            print(f"  {len(kills)}/{options.kills} killed in {kill.step}", file=sys.stderr, flush=True)
     print("| killed in | kills | left behind, most | orphans | stray after the next run | byte-identical after it |")
     print("|---|--:|--:|--:|--:|--:|")
     for step in (*STEPS, PLACING):
