@@ -8,32 +8,37 @@ from typing import Any
 import polars as pl
 
 from pipelines.cards import load_card
-from pipelines.check_origins import check_embeddings, check_lock, check_overrides
+from pipelines.check_origins import Read, check_embeddings, check_files, check_overrides, check_raw
+from pipelines.damage import look_again
+from pipelines.encoders import Encoder
 from pipelines.features import ABOUT, FILE, digest, map_features
 from pipelines.files import read_json, sha256_file
 from pipelines.layout import Layout
 from pipelines.ledger import counts, faults
 from pipelines.params import Params
-from pipelines.publish import SUMS, domain_digest
-from pipelines.raw import count_raw
 from pipelines.shards import INDEX_SCHEMA, read_image
+from pipelines.sums import SUMS, domain_digest
 
 Finding = tuple[str, list[str]]
 
 
-def check(params: Params, layout: Layout) -> Iterator[Finding]:
-    """Yield (subject, problems in words) for every listed domain, then for the collection; no problem gives an empty list."""
+def check(params: Params, layout: Layout, read: Read = lambda size: None) -> Iterator[Finding]:
+    """Yield (subject, problems in words) for every listed domain, then for the collection; no problem gives an empty list.
+
+    `read(bytes)` is called after each file that is compared with its checksum. Where one differs, DVC is made to look again.
+    """
     for name in params.domains:
-        yield name, check_domain(name, layout)
-    yield "collection", _check_manifest(params, layout)
+        yield name, check_domain(name, layout, read)
+    yield "collection", _in_words(lambda: _check_manifest(params, layout))
 
 
-def check_domain(name: str, layout: Layout) -> list[str]:
+def check_domain(name: str, layout: Layout, read: Read = lambda size: None) -> list[str]:
     """Problems of one domain."""
     checks: list[Callable[[], list[str]]] = [
-        lambda: check_lock(load_card(layout.card(name)), layout),
-        lambda: check_embeddings(name, layout),
-        lambda: _check_curated(name, layout),
+        lambda: check_raw(load_card(layout.card(name)), layout, read),
+        lambda: check_embeddings(name, layout, read),
+        lambda: _check_curated(name, layout, read),
+        lambda: _check_features(name, layout, read),
     ]
     return [problem for one in checks for problem in _in_words(one)]
 
@@ -46,29 +51,14 @@ def _in_words(one: Callable[[], list[str]]) -> list[str]:
         return [" ".join(str(error).split()) or type(error).__name__]
 
 
-def _check_curated(name: str, layout: Layout) -> list[str]:
+def _check_curated(name: str, layout: Layout, read: Read) -> list[str]:
     folder = layout.domain(name)
-    if not (folder / SUMS).exists():
+    if not (folder / "stats.json").exists() and not (folder / SUMS).exists():
         return [f"{folder}: not curated yet"]
     # where a file differs from its checksum, what follows would only repeat it
-    return _check_sums(folder) or (
-        check_overrides(name, layout)
-        + _check_ledger(name, folder, layout)
-        + _check_shards(folder)
-        + _check_features(name, layout)
+    return check_files(folder, layout, read) or (
+        check_overrides(name, layout) + _check_ledger(name, folder, layout) + _check_shards(folder)
     )
-
-
-def _check_sums(folder: Path) -> list[str]:
-    lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
-    listed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-    present = {path.name for path in folder.iterdir() if path.name != SUMS}
-    problems = [f"{folder / name}: missing" for name in sorted(listed.keys() - present)]
-    problems += [f"{folder / name}: not in {SUMS}" for name in sorted(present - listed.keys())]
-    for name in sorted(listed.keys() & present):
-        if sha256_file(folder / name) != listed[name]:
-            problems.append(f"{folder / name}: differs from its checksum")
-    return problems
 
 
 def _check_ledger(name: str, folder: Path, layout: Layout) -> list[str]:
@@ -76,7 +66,7 @@ def _check_ledger(name: str, folder: Path, layout: Layout) -> list[str]:
     index = pl.read_parquet(folder / "index.parquet")
     stats = read_json(folder / "stats.json")
     problems = [f"{folder / 'ledger.parquet'}: {fault}" for fault in faults(ledger)]
-    records = count_raw(layout.raw(name)) if layout.raw(name).exists() else None
+    records = read_json(layout.raw(name) / "source.json")["records"] if layout.raw(name).exists() else None
     if records is not None and records != ledger.height:
         problems.append(f"{records} raw records came in, the ledger has {ledger.height}")
     if stats["verdicts"] != counts(ledger) or sum(stats["verdicts"].values()) != ledger.height:
@@ -130,18 +120,22 @@ def _check_shard(folder: Path, shard: str, rows: dict[str, dict[str, Any]], clas
     return problems
 
 
-def _check_features(name: str, layout: Layout) -> list[str]:
-    folder = layout.features(name)
+def _check_features(name: str, layout: Layout, read: Read) -> list[str]:
+    folder, domain = layout.features(name), layout.domain(name)
+    if not (domain / SUMS).exists():
+        return []
     if not (folder / ABOUT).exists():
         return [f"{folder}: no features of the curated images"]
+    problems = check_files(folder, layout, read)
+    if problems:
+        return problems
     about = read_json(folder / ABOUT)
     features_ND = map_features(folder / FILE)
-    problems = []
-    if about["domain_digest"] != domain_digest(layout.domain(name)):
+    if about["domain_digest"] != domain_digest(domain):
         problems.append(f"{folder}: made from other shards than those on disk")
     if digest(features_ND) != about["features_digest"]:
         problems.append(f"{folder / FILE}: differs from its digest")
-    if features_ND.shape[0] != pl.read_parquet(layout.domain(name) / "index.parquet").height:
+    if features_ND.shape[0] != pl.read_parquet(domain / "index.parquet").height:
         problems.append(f"{folder / FILE}: other number of rows than the index")
     return problems
 
@@ -149,15 +143,33 @@ def _check_features(name: str, layout: Layout) -> list[str]:
 def _check_manifest(params: Params, layout: Layout) -> list[str]:
     if not layout.manifest.exists():
         return [f"{layout.manifest}: not collected yet"]
-    manifest = read_json(layout.manifest)
-    problems = []
+    found = list(_manifest_faults(params, layout))
+    for path, _ in found:
+        look_again(path, layout)
+    return [f"{path}: {what}" for path, what in found]
+
+
+def _manifest_faults(params: Params, layout: Layout) -> Iterator[tuple[Path, str]]:
+    try:
+        manifest = read_json(layout.manifest)
+    except ValueError:
+        yield layout.manifest, "not valid JSON"
+        return
     roles = {name: domain["role"] for name, domain in manifest["domains"].items()}
     if roles != dict(params.domains):
-        problems.append(f"{layout.manifest}: lists other domains or roles than {layout.params}")
-    if not layout.croissant.exists() or sha256_file(layout.croissant) != manifest["croissant"]:
-        problems.append(f"{layout.croissant}: missing, or differs from its checksum in the manifest")
+        yield layout.manifest, f"lists other domains or roles than {layout.params}"
+    for path, expected in ((layout.croissant, manifest["croissant"]), (layout.overlap, manifest["overlap"])):
+        if not path.exists() or sha256_file(path) != expected:
+            yield path, "missing, or differs from its checksum in the manifest"
+    if _encoder_digest(layout) != manifest["encoder"]:
+        yield layout.encoder, "missing, broken, or another encoder than that of the manifest"
     for name, domain in manifest["domains"].items():
-        sums = layout.domain(name) / SUMS
-        if not sums.exists() or domain_digest(layout.domain(name)) != domain["digest"]:
-            problems.append(f"{layout.manifest}: {name} has another digest than {layout.domain(name)}")
-    return problems
+        if not (layout.domain(name) / SUMS).exists() or domain_digest(layout.domain(name)) != domain["digest"]:
+            yield layout.manifest, f"{name} has another digest than {layout.domain(name)}"
+
+
+def _encoder_digest(layout: Layout) -> str | None:
+    try:
+        return Encoder.load(layout.encoder).digest
+    except ValueError:
+        return None

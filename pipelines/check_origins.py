@@ -1,31 +1,53 @@
 """Verify what a domain is curated from: its raw records, their features and decisions by hand."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 from pipelines.cards import Card
+from pipelines.damage import look_again
 from pipelines.features import ABOUT, FILE, KEYS, digest, open_features
 from pipelines.files import read_json
 from pipelines.layout import Layout
 from pipelines.overrides import load_overrides
 from pipelines.pins import load_lock
+from pipelines.sums import SUMS, check_sums
+
+Read = Callable[[int], None]  # told the size of each file that was read
 
 
-def check_lock(card: Card, layout: Layout) -> list[str]:
-    """Whether the raw records are those that the domain's lock pins, where both are here."""
-    about = layout.raw(card.id) / "source.json"
+def check_files(folder: Path, layout: Layout, read: Read) -> list[str]:
+    """Files of a folder that are not as its SHA256SUMS says; DVC is made to look at them again."""
+    found = check_sums(folder, read)
+    for path in [*found, folder / SUMS] if found else []:
+        look_again(path, layout)
+    return [f"{path}: {what}" for path, what in found.items()]
+
+
+def check_raw(card: Card, layout: Layout, read: Read) -> list[str]:
+    """Whether the raw records are as they were written, and those that the domain's lock pins, where they are here."""
+    folder = layout.raw(card.id)
+    if not folder.exists():
+        return []  # only the curated domain was brought here
+    problems = check_files(folder, layout, read)
     lock = load_lock(layout.lock(card.id), card.source)
-    if lock is None or not about.exists() or read_json(about).get("content") == lock.content:
-        return []
-    return [f"{layout.raw(card.id)}: other records than {layout.lock(card.id)} pins"]
+    if not problems and lock is not None and read_json(folder / ABOUT)["content"] != lock.content:
+        problems.append(f"{folder}: other records than {layout.lock(card.id)} pins")
+    return problems
 
 
-def check_embeddings(name: str, layout: Layout) -> list[str]:
+def check_embeddings(name: str, layout: Layout, read: Read) -> list[str]:
     """Whether the features of the raw records are whole, each of one record, and of the records that are here."""
     folder, raw = layout.embeddings(name), layout.raw(name)
-    if not (folder / ABOUT).exists() and not (raw / "source.json").exists():
-        return []  # only the curated domain was brought here
+    if not folder.exists() and not raw.exists():
+        return []
+    if not (folder / ABOUT).exists():
+        return [f"{folder}: not embedded yet"]
+    problems = check_files(folder, layout, read)
+    if problems:
+        return problems  # what follows would only repeat it
     features = open_features(folder)
     about = read_json(folder / ABOUT)
-    problems = []
-    if (raw / "source.json").exists() and read_json(raw / "source.json").get("content") != about["content"]:
+    if raw.exists() and read_json(raw / "source.json")["content"] != about["content"]:
         problems.append(f"{folder}: made from other records than those in {raw}")
     if digest(features.features_ND) != about["features_digest"]:
         problems.append(f"{folder / FILE}: differs from its digest")

@@ -11,9 +11,9 @@ from pipelines.files import atomic_path, read_json, sha256_file, write_json
 from pipelines.layout import Layout
 from pipelines.overlap import Prints, exclusions, find_overlap, refuse_same_domain
 from pipelines.params import Params
-from pipelines.publish import domain_digest
 from pipelines.publishing.croissant import TITLE, collection_croissant
 from pipelines.publishing.described import describe
+from pipelines.sums import domain_digest
 
 
 def collect(params: Params, layout: Layout) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def collect(params: Params, layout: Layout) -> dict[str, Any]:
         overlap.write_parquet(path)
     described = [describe(layout.domain(name), load_card(layout.card(name))) for name in params.domains]
     write_json(layout.croissant, collection_croissant(described, TITLE))
-    manifest["croissant"] = sha256_file(layout.croissant)
+    manifest |= {"croissant": sha256_file(layout.croissant), "overlap": sha256_file(layout.overlap)}
     write_json(layout.manifest, manifest)
     return manifest
 

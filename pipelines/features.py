@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from pipelines.files import read_json, write_json
+from pipelines.sums import write_sums
 
 Floats = npt.NDArray[np.float32]
 FILE = "features.safetensors"
@@ -52,6 +53,7 @@ def write_features(folder: Path, keys: pl.Series | None, features_ND: Floats, ab
         "images": features_ND.shape[0],
     }
     write_json(folder / ABOUT, about | facts)
+    write_sums(folder)
 
 
 def unit_rows(features_ND: Floats) -> Floats:

@@ -4,15 +4,13 @@ import argparse
 import shutil
 import subprocess
 import sys
-from itertools import chain
 
 import yaml
 
 from pipelines.cards import load_card
-from pipelines.check import check
+from pipelines.check_command import report_check
 from pipelines.files import abandoned, read_json, write_text
 from pipelines.layout import Layout
-from pipelines.leaks import leaks
 from pipelines.params import Params, load_params
 from pipelines.settings import read_yaml
 
@@ -29,7 +27,7 @@ def run(arguments: argparse.Namespace, layout: Layout) -> int:
         return 0
     if arguments.command == "prune":
         return prune(params, layout, dry_run=arguments.dry_run, downloads=arguments.downloads)
-    return _report_check(params, layout, quick=arguments.quick)
+    return report_check(params, layout, quick=arguments.quick)
 
 
 def listing(params: Params, layout: Layout) -> str:
@@ -117,15 +115,3 @@ def accept_download(domain: str, layout: Layout) -> int:
             raise ValueError(f"dvc commit download@{domain}: {' '.join(done.stderr.split())[:300]}; run it by hand")
     print("Next: dvc repro")
     return 0
-
-
-def _report_check(params: Params, layout: Layout, *, quick: bool) -> int:
-    bad = 0
-    for subject, problems in chain(check(params, layout), () if quick else leaks(params, layout)):
-        for problem in problems:
-            print(f"BAD   {subject}: {problem}")
-        if not problems:
-            print(f"ok    {subject}")
-        bad += len(problems)
-    print(f"{bad} problems; `dvc repro` makes again what is damaged" if bad else "all is as the ledgers say")
-    return 1 if bad else 0

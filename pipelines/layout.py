@@ -56,6 +56,11 @@ class Layout:
         """What this machine remembers between runs (server, stage times, partial downloads); never in git or DVC."""
         return self.root / ".tessera"
 
+    @property
+    def dvc_cache(self) -> Path:
+        """DVC's copies of what the stages make, named by their MD5."""
+        return self.root / ".dvc" / "cache" / "files" / "md5"
+
     def card(self, domain: str) -> Path:
         return self.cards / f"{domain}.yaml"
 

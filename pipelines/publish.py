@@ -16,9 +16,9 @@ from pipelines.publishing.croissant import NAME as CROISSANT
 from pipelines.publishing.croissant import domain_croissant
 from pipelines.publishing.described import describe, image_formats
 from pipelines.publishing.hub_card import domain_card
-from pipelines.publishing.sums import SUMS, domain_digest, sums_of, sums_text
 from pipelines.quality import tails
 from pipelines.split import Split
+from pipelines.sums import SUMS, domain_digest, sums_of, sums_text
 
 __all__ = ["SUMS", "domain_digest", "provenance", "publish", "statistics"]
 

@@ -20,6 +20,7 @@ from pipelines.mapping import BATCH
 from pipelines.raw_files import Behind, RecordFiles, Sizes
 from pipelines.raw_notes import Notes
 from pipelines.sources import RawRecord
+from pipelines.sums import write_sums
 from pipelines.transfer.locators import shown
 
 
@@ -73,6 +74,7 @@ def write_raw(
     if isinstance(facts.get("locator"), str):
         facts["locator"] = shown(facts["locator"])
     write_json(folder / "source.json", facts)
+    write_sums(folder)
     passed_over = int(facts["passed_over"])
     return RawSummary(
         notes.records, notes.bytes, passed_over, len(notes.planted), files.count, notes.content, len(notes.failures)

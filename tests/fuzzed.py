@@ -26,6 +26,8 @@ from fuzzed_shards import shard_case
 from fuzzed_tables import table_case
 
 from pipelines.cards import Card, Label, Source, load_card
+from pipelines.copies.store import ThumbRows
+from pipelines.copies.thumbs import rows_of
 from pipelines.curate import decide, write_domain
 from pipelines.curation import Curation
 from pipelines.examine import examine
@@ -42,7 +44,7 @@ CARD = Card(**FIELDS)
 KINDS = ("archive", "table", "pictures", "card", "archive", "table", "archive", "pictures", "card", "shards")
 MEMORY = 1 << 30  # bytes by which one case may raise the process's peak
 SPACE = 8 << 30  # bytes of addresses; libraries reserve more than they use
-WRITTEN = {"records-00000.parquet", "planted.parquet", "failures.parquet", "source.json"}
+WRITTEN = {"records-00000.parquet", "planted.parquet", "failures.parquet", "source.json", "SHA256SUMS"}
 
 
 class Outcome(NamedTuple):
@@ -141,7 +143,9 @@ def _curated(came: list[RawRecord], target: Path, kind: str) -> str:
     batches = list(read_raw(target))
     assert [row[:3] for batch in batches for row in batch.iter_rows()] == [tuple(record[:3]) for record in came]
     examined = pl.concat([examine(batch, SETTINGS) for batch in batches])
-    ledger, _, _ = decide(examined, _features(examined), SETTINGS, "pebbles")
+    seen = examined.filter(pl.col("thumb").is_not_null())
+    thumbs = ThumbRows.of(seen["key"], seen["thumb"])
+    ledger, _, _ = decide(examined.drop("thumb"), thumbs, _features(seen), SETTINGS, "pebbles")
     assert ledger["source_id"].to_list() == [record.source_id for record in came], "a record was lost"
     assert faults(ledger) == [], faults(ledger)
     if kind == "pictures":
@@ -153,11 +157,9 @@ def _curated(came: list[RawRecord], target: Path, kind: str) -> str:
     return f"read: {ledger['verdict'].value_counts(sort=True).rows()}"
 
 
-def _features(examined: pl.DataFrame) -> Features:
-    """Features of every readable record: two numbers of its thumbnail."""
-    seen = examined.filter(pl.col("thumb").is_not_null())
-    pairs = [(thumb[0], thumb[-1]) for thumb in seen["thumb"]]
-    return Features(seen["key"], np.array(pairs, np.float32).reshape(-1, 2))
+def _features(seen: pl.DataFrame) -> Features:
+    """Features of readable records: some numbers of their thumbnails."""
+    return Features(seen["key"], rows_of(seen["thumb"])[:, ::64].astype(np.float32))
 
 
 def _outside(folder: Path) -> str | None:

@@ -1,5 +1,6 @@
 """The whole chain under DVC on four small made domains: what runs, what does not, and what a swap leaves behind."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -70,6 +71,54 @@ def test_everything_on_disk_agrees(project: Path) -> None:
 
 
 def test_nothing_changed_runs_nothing(project: Path) -> None:
+    assert stages_run(dvc(project, "repro")) == set()
+
+
+DAMAGED = (
+    "raw/sand/records-00000.parquet",
+    "raw/leaves/source.json",
+    "embeddings/pebbles/features.safetensors",
+    "embeddings/leaves/keys.parquet",
+    "collections/shells/train-000000.tar",
+    "collections/shells/index.parquet",
+    "collections/shells/ledger.parquet",
+    "collections/leaves/duplicates.parquet",
+    "collections/leaves/fingerprints.parquet",
+    "features/pebbles/features.safetensors",
+    "features/encoder.safetensors",
+    "collections/overlap.parquet",
+)
+
+
+def flip(path: Path, good: bytes) -> None:
+    """Turn a bit as a disk does: neither size nor time of change tells."""
+    before, mode = path.stat(), path.stat().st_mode
+    path.chmod(0o644)
+    place = len(good) // 2
+    with path.open("r+b") as handle:
+        handle.seek(place)
+        handle.write(bytes([good[place] ^ 1]))
+    path.chmod(mode)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_flipped_bits_are_named_and_mended(project: Path) -> None:
+    good = {name: (project / name).read_bytes() for name in DAMAGED}
+    for name, content in good.items():
+        flip(project / name, content)
+    digest = hashlib.md5(good[DAMAGED[2]], usedforsecurity=False).hexdigest()
+    flip(project / ".dvc" / "cache" / "files" / "md5" / digest[:2] / digest[2:], good[DAMAGED[2]])
+    assert stages_run(dvc(project, "repro")) == set(), "this DVC sees flipped bits by itself: then check need not tell it"
+    command = [sys.executable, "-m", "pipelines", "check"]
+    told = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    assert told.returncode == 1, told.stdout + told.stderr
+    lines = told.stdout.splitlines()
+    assert [name for name in DAMAGED if not any(f": {name}: " in line for line in lines)] == []
+    assert "say `dvc repro`" in lines[-1]
+    dvc(project, "repro")
+    assert [name for name in DAMAGED if (project / name).read_bytes() != good[name]] == []
+    again = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stdout + again.stderr
     assert stages_run(dvc(project, "repro")) == set()
 
 

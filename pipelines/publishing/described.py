@@ -10,7 +10,7 @@ import polars as pl
 from pipelines.cards import Card
 from pipelines.files import read_json
 from pipelines.ledger import SPLITS
-from pipelines.publishing.sums import read_sums
+from pipelines.sums import read_sums
 
 JPEG_START = b"\xff\xd8"
 # thumbnails of every record, of those too that were taken out by hand: they stay here

@@ -6,7 +6,7 @@ from pathlib import Path
 from pipelines.files import atomic_folder, sha256_file
 from pipelines.layout import Layout
 from pipelines.publishing.plan import Plan
-from pipelines.publishing.sums import SUMS, parse_sums
+from pipelines.sums import SUMS, parse_sums
 
 
 def refuse_others(target: Path, layout: Layout) -> None:

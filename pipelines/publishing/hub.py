@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.publishing.plan import Place, Plan
-from pipelines.publishing.sums import SUMS, parse_sums
 from pipelines.sources.huggingface.ask import WITH_OWNER
 from pipelines.sources.huggingface.library import hub_errors, hub_utils
+from pipelines.sums import SUMS, parse_sums
 
 OF_THE_HUB = frozenset({".gitattributes", "README.md", "LICENSE", "LICENSE.md", SUMS})  # what a new repository may hold
 

@@ -15,7 +15,7 @@ from pipelines.publishing.croissant import NAME as CROISSANT
 from pipelines.publishing.croissant import TITLE, collection_croissant
 from pipelines.publishing.described import Described, File, describe
 from pipelines.publishing.hub_card import collection_card
-from pipelines.publishing.sums import SUMS, sums_text
+from pipelines.sums import SUMS, sums_text
 
 README, LICENCES = "README.md", "LICENSE.md"
 

@@ -13,7 +13,7 @@ from curated import curated_project
 from hub_writer import WritableHub
 
 from pipelines.layout import Layout
-from pipelines.publishing.sums import parse_sums
+from pipelines.sums import parse_sums
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "hf_abcdefghijklmnopqrstuvwxyz"

@@ -120,7 +120,7 @@ def test_same_source_same_bytes(tmp_path: Path) -> None:
         write_raw(iter(RECORDS), folder, ABOUT)
     contents = [{path.name: path.read_bytes() for path in folder.iterdir()} for folder in folders]
     assert contents[0] == contents[1]
-    assert set(contents[0]) == {"records-00000.parquet", "planted.parquet", "failures.parquet", "source.json"}
+    assert set(contents[0]) == {"records-00000.parquet", "planted.parquet", "failures.parquet", "source.json", "SHA256SUMS"}
 
 
 def test_source_json(tmp_path: Path) -> None:
