@@ -33,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
             command.add_argument("--offline", action="store_true", help="use only what is on this machine already")
     commands.add_parser("encoder", help="stage: fit the frozen encoder on its procedural reference pictures")
     commands.add_parser("collect", help="stage: write the collection's manifest and the overlap between domains")
+    commands.add_parser("by_hand", help="stage: lay out what hands decided (collections/DOMAIN.overrides.yaml), a file a card")
     new = commands.add_parser("add", help="look into a folder, archive, URL, hub id or shards; write its card and list it")
     add.add_arguments(new)
     found = commands.add_parser("catalog", help="search the cards that are here by words, subject, licence and size")
@@ -73,6 +74,11 @@ def run(arguments: argparse.Namespace, layout: Layout) -> int:
         return catalog.run(arguments, layout)
     if command == "publish":
         return publish.run(arguments, layout)
+    if command == "by_hand":
+        from pipelines.overrides import lay_out
+
+        print(f"by_hand: {lay_out(layout)} -> {layout.seen}")
+        return 0
     if command == "review":
         return review.run(arguments, layout)
     if command in ("list", "check", "prune", "preset"):

@@ -75,7 +75,6 @@ def prune(params: Params, layout: Layout, *, dry_run: bool, downloads: bool) -> 
     doomed += [
         path for path in sorted((layout.state / "stages").glob("*@*.json")) if path.stem.partition("@")[2] not in params.domains
     ]
-    doomed += [path for path in sorted(layout.seen_by_hand("").parent.glob("*.yaml")) if path.stem not in params.domains]
     stale = _stale_lock_entries(params, layout)
     for path in doomed:
         print(f"{'would remove' if dry_run else 'removed'} {path}")

@@ -32,6 +32,11 @@ class Layout:
         return self.root / "collections" / "croissant.json"
 
     @property
+    def seen(self) -> Path:
+        """What hands decided as DVC sees it: a copy of the overrides of each card, empty where there are none."""
+        return self.root / "by_hand" / "seen"
+
+    @property
     def encoder(self) -> Path:
         return self.root / "features" / "encoder.safetensors"
 
@@ -79,10 +84,6 @@ class Layout:
     def overrides(self, domain: str) -> Path:
         """What a person decided by hand; committed beside the card, and absent for most domains."""
         return self.cards / f"{domain}.overrides.yaml"
-
-    def seen_by_hand(self, domain: str) -> Path:
-        """The overrides as DVC sees them: a copy, empty where there are none."""
-        return self.root / "by_hand" / f"{domain}.yaml"
 
     def embeddings(self, domain: str) -> Path:
         """Features of every raw record that can be read."""

@@ -15,6 +15,9 @@ from typing import Any
 import polars as pl
 from pydantic import Field, field_validator, model_validator
 
+from pipelines.cards import card_files
+from pipelines.files import atomic_folder, write_bytes
+from pipelines.layout import Layout
 from pipelines.settings import Settings, read_yaml, validate
 
 LONGEST = 500  # characters of a reason or a label
@@ -132,3 +135,17 @@ def tell_relabelled(ledger: pl.DataFrame, overrides: Overrides) -> pl.DataFrame:
     joined = ledger.join(given, on="key", how="left", maintain_order="left")
     told = pl.format("{}; relabelled by hand: {} (was '{}')", "reason", "why", "source_label")
     return joined.with_columns(reason=pl.coalesce(told, "reason")).select(ledger.columns)
+
+
+def lay_out(layout: Layout) -> str:
+    """Write what DVC depends on: for each card a copy of its overrides, an empty file where there are none.
+
+    Returns in words for which domains hands decided. Raises ValueError if a file is malformed, and leaves what was there.
+    """
+    with atomic_folder(layout.seen) as target:
+        names = [card.stem for card in card_files(layout.cards)]
+        found = [name for name in names if layout.overrides(name).exists()]
+        for name in names:
+            load_overrides(layout.overrides(name))
+            write_bytes(target / f"{name}.yaml", layout.overrides(name).read_bytes() if name in found else b"")
+    return f"hands decided on {', '.join(found)}" if found else "hands decided on nothing"

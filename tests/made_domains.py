@@ -58,7 +58,7 @@ def write_params(root: Path, domains: dict[str, str], **sections: Any) -> None:
         "domains": domains,
         "sources_folder": ".",
         "allow_licences": "all",
-        "curation": {"min_per_class": 5, "max_pixels": 64_000_000},
+        "curation": {"min_per_class": 5, "max_pixels": 64_000_000, "duplicates": {}},  # DVC needs what a stage names
         "training": {
             "steps": 6,
             "batch": 4,

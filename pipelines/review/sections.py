@@ -148,7 +148,10 @@ def _suspects(ledger: pl.DataFrame, suspects: pl.DataFrame) -> Section:
         first = Member(row["key"], "suspected", True, row["suggested"], why)
         near = [Member(key, "neighbour") for key in row["neighbours"][:MOST_NEIGHBOURS] if key in labels]
         groups.append(
-            Group(f"{row['label']}, or {row['suggested']}? {100 * row['share']:.0f} % of its neighbours are", [first, *near])
+            Group(
+                f"{row['label']}, or {row['suggested']}? {100 * row['share']:.0f} % of its neighbours are {row['suggested']}",
+                [first, *near],
+            )
         )
     reading = (
         "Pictures that look like another class than their own, beside their nearest neighbours. Advice only: all are kept."

@@ -7,13 +7,16 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_domains import write_card
 from test_deduplicate import records as drawn_records
 from test_deduplicate import synthetic, thumb_rows
 
+from pipelines.__main__ import main
 from pipelines.curate import decide
 from pipelines.curation import Curation
 from pipelines.deduplicate import deduplicate
 from pipelines.features import Features
+from pipelines.layout import Layout
 from pipelines.ledger import faults
 from pipelines.overrides import Overrides, apply, load_overrides
 from pipelines.settings import validate
@@ -156,6 +159,25 @@ def test_hands_that_disagree_leave_a_conflict_unless_both_are_kept() -> None:
     two = {"a": {"label": "p", "reason": "why"}, "b": {"label": "q", "reason": "why"}}
     done = decided(rows, made(relabel=two))
     assert {row["verdict"] for row in done.values()} == {"label_conflict"}
+
+
+def test_what_dvc_sees(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    layout = Layout(tmp_path)
+    layout.cards.mkdir()
+    for name in ("coins", "shells"):
+        write_card(tmp_path, name)
+    assert main(["by_hand"], tmp_path) == 0
+    assert "by_hand: hands decided on nothing" in capsys.readouterr().out
+    assert {path.name: path.read_text() for path in layout.seen.iterdir()} == {"coins.yaml": "", "shells.yaml": ""}
+    text = f"drop: {{{K}: {{reason: x}}}}"
+    layout.overrides("coins").write_text(text)
+    assert main(["by_hand"], tmp_path) == 0
+    assert "by_hand: hands decided on coins" in capsys.readouterr().out
+    assert {path.name: path.read_text() for path in layout.seen.iterdir()} == {"coins.yaml": text, "shells.yaml": ""}
+    layout.overrides("coins").write_text("drop: {")
+    assert main(["by_hand"], tmp_path) == 2
+    assert "coins.overrides.yaml: not valid YAML" in capsys.readouterr().err
+    assert (layout.seen / "coins.yaml").read_text() == text
 
 
 def reject_unless(expected: bool) -> None:
