@@ -67,10 +67,15 @@ class Pool:
         executor = self._executors[-1]
         try:
             return executor.submit(function, batch).result()
-        except BrokenProcessPool:
-            if self._stopped:
-                raise
+        except BrokenProcessPool as broken:
+            return self._again(executor, broken, function, batch)
+
+    def _again(
+        self, executor: ProcessPoolExecutor, broken: BrokenProcessPool, function: Callable[[Given], Made], batch: Given
+    ) -> Made:
         with self._lock:
+            if self._stopped:
+                raise broken
             if self._executors[-1] is executor:
                 self._executors.append(_executor(self._workers))
                 print("  a worker process died; what it had is done again", file=sys.stderr, flush=True)

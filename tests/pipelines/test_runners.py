@@ -22,7 +22,6 @@ from made_domains import write_archive, write_card, write_params
 from pipelines.__main__ import main
 from pipelines.layout import Layout
 from pipelines.params import load_params
-from pipelines.runners.preparation import prepared
 
 TESTS = Path(__file__).parents[1]
 ROLES = {"pebbles": "train", "shells": "held_out"}
@@ -145,6 +144,8 @@ def test_a_batch_that_kills_each_worker_is_named(
 def test_who_has_other_versions_or_no_way_to_prefect_is_named(
     project: Path, scheduler: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    from pipelines.runners.preparation import prepared  # brings Prefect, which reads its settings once
+
     runner = {"kind": "dask", "address": scheduler}
     with monkeypatch.context() as patched:
         patched.setattr("pipelines.runners.preparation.version", lambda name: "0.1")
