@@ -83,12 +83,16 @@ class Batches:
         )
         progress = Progress(f"{name} {self._subject}", self._images)
         waiting: deque[tuple[Any, Given]] = deque()
-        for batch in batches:
-            waiting.append((task.submit(batch), batch))
-            while len(waiting) >= self._workers.ahead():
+        try:
+            for batch in batches:
+                waiting.append((task.submit(batch), batch))
+                while len(waiting) >= self._workers.ahead():
+                    yield self._next(name, waiting, progress)
+            while waiting:
                 yield self._next(name, waiting, progress)
-        while waiting:
-            yield self._next(name, waiting, progress)
+        except BaseException:  # Ctrl-C too
+            self._workers.stop()
+            raise
         progress.close()
 
     def _next(self, name: str, waiting: deque[tuple[Any, Given]], progress: "Progress") -> Any:

@@ -1,5 +1,6 @@
 """Workers of a Dask cluster: one that runs, one that a cluster class starts, or processes of this machine."""
 
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -50,7 +51,13 @@ def _address(runner: Runner) -> Iterator[str]:
     if runner.address:
         yield runner.address
         return
-    with _started(runner) as made:
+    # what a thread starts inherits what it blocks: Ctrl-C is ours alone, worker processes end with their cluster
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        made = _started(runner)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+    with made:
         yield str(made.scheduler_address)
 
 

@@ -31,7 +31,7 @@ def processes(runner: Runner) -> Iterator[Workers]:
     """One process a worker, with one thread each for numbers and frames; they start with the first batch."""
     workers = cores(runner)
     with one_thread_each(), Pool(workers) as shared:
-        yield Workers(pool(workers + 1), lambda: workers + 2, shared.call, (BrokenProcessPool,))
+        yield Workers(pool(workers + 1), lambda: workers + 2, shared.call, (BrokenProcessPool,), shared.stop)
 
 
 class Pool:
@@ -40,13 +40,22 @@ class Pool:
     def __init__(self, workers: int) -> None:
         self._workers = workers
         self._lock = Lock()
-        self._executor = _executor(workers)
+        self._executors = [_executor(workers)]  # the last is that of new batches
+        self._stopped = False
 
     def __enter__(self) -> "Pool":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._executor.shutdown(cancel_futures=True)
+        for executor in self._executors:
+            executor.shutdown(cancel_futures=True)
+
+    def stop(self) -> None:
+        """Let nothing more be done, and drop what is under way."""
+        self._stopped = True
+        for executor in self._executors:
+            for process in list((executor._processes or {}).values()):  # 3.14 has kill_workers for this
+                process.kill()
 
     def call(self, function: Callable[[Given], Made], batch: Given) -> Made:
         """Call the function in a process; safe in threads. Raises BrokenProcessPool if the batch kills its process.
@@ -54,20 +63,25 @@ class Pool:
         The death of one process breaks the whole pool and does not say whose batch it was. So the pool is replaced, and each
         batch that was in it is tried once more alone: what dies then is the one.
         """
-        executor = self._executor
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # of this thread, and so of the processes that it starts
+        executor = self._executors[-1]
         try:
             return executor.submit(function, batch).result()
-        except BrokenProcessPool:
-            self._replace(executor)
-        with self._lock, _executor(1) as alone:
-            return alone.submit(function, batch).result()
+        except BrokenProcessPool as broken:
+            return self._again(executor, broken, function, batch)
 
-    def _replace(self, broken: ProcessPoolExecutor) -> None:
+    def _again(
+        self, executor: ProcessPoolExecutor, broken: BrokenProcessPool, function: Callable[[Given], Made], batch: Given
+    ) -> Made:
         with self._lock:
-            if self._executor is broken:
-                broken.shutdown(wait=False, cancel_futures=True)
-                self._executor = _executor(self._workers)
+            if self._stopped:
+                raise broken
+            if self._executors[-1] is executor:
+                self._executors.append(_executor(self._workers))
                 print("  a worker process died; what it had is done again", file=sys.stderr, flush=True)
+            with _executor(1) as alone:
+                self._executors.insert(0, alone)
+                return alone.submit(function, batch).result()
 
 
 def _executor(workers: int) -> ProcessPoolExecutor:
@@ -76,8 +90,7 @@ def _executor(workers: int) -> ProcessPoolExecutor:
 
 
 def _begin() -> None:
-    """What each worker does first: leave Ctrl-C to its parent, and end when that is gone, however it went."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """What each worker does first: see to its log, and that it ends when its parent is gone, however that went."""
     guard_logs()
     Thread(target=_end_with_parent, daemon=True).start()
 

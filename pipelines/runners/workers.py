@@ -19,6 +19,10 @@ def here(function: Callable[[Given], Made], batch: Given) -> Made:
     return function(batch)
 
 
+def nothing() -> None:
+    """What is under way may end by itself."""
+
+
 @dataclass(frozen=True)
 class Workers:
     """Workers that have started, or start with the first batch."""
@@ -27,8 +31,10 @@ class Workers:
     ahead: Callable[[], int]  # batches to have in flight; bounds memory whatever the domain's size
     call: Callable[[Callable[[Any], Any], Any], Any] = here  # what a task does with a function and a batch
     died: tuple[type[Exception], ...] = ()  # raised for a batch whose worker died each time that it was tried
+    stop: Callable[[], None] = nothing  # drop what is under way, where it would hold up the end of a run that failed
 
 
 def cores(runner: Runner) -> int:
     """Workers on this machine: as many as the user wants, else one a core."""
-    return runner.workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    free = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return runner.workers or free or 1

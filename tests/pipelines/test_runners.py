@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -21,7 +22,6 @@ from made_domains import write_archive, write_card, write_params
 from pipelines.__main__ import main
 from pipelines.layout import Layout
 from pipelines.params import load_params
-from pipelines.runners.preparation import prepared
 
 TESTS = Path(__file__).parents[1]
 ROLES = {"pebbles": "train", "shells": "held_out"}
@@ -144,6 +144,8 @@ def test_a_batch_that_kills_each_worker_is_named(
 def test_who_has_other_versions_or_no_way_to_prefect_is_named(
     project: Path, scheduler: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    from pipelines.runners.preparation import prepared  # brings Prefect, which reads its settings once
+
     runner = {"kind": "dask", "address": scheduler}
     with monkeypatch.context() as patched:
         patched.setattr("pipelines.runners.preparation.version", lambda name: "0.1")
@@ -156,6 +158,23 @@ def test_who_has_other_versions_or_no_way_to_prefect_is_named(
             prepared(client, Layout(project)).__enter__()
         with pytest.raises(ValueError, match=rf"^runner: the scheduler does not see {project}/moved; "):
             prepared(client, Layout(project / "moved")).__enter__()
+
+
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_processes_end_with_their_stage(project: Path, sent: signal.Signals, status: int) -> None:
+    make(project, {"kind": "processes", "workers": 2})
+    surroundings = os.environ | {"PYTHONPATH": str(TESTS.parent)}
+    words = [sys.executable, "-m", "pipelines", "curate", "pebbles"]
+    stage = subprocess.Popen(words, cwd=project, env=surroundings, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    workers: list[psutil.Process] = []
+    while len(workers) < 2:  # they start with the first batch
+        assert stage.poll() is None
+        workers = [child for child in psutil.Process(stage.pid).children() if "spawn_main" in " ".join(child.cmdline())]
+    os.kill(stage.pid, sent) if sent == signal.SIGKILL else os.killpg(stage.pid, sent)
+    _, said = stage.communicate()
+    assert stage.returncode == status
+    assert "Traceback" not in said
+    assert psutil.wait_procs(workers, timeout=60)[1] == []
 
 
 def test_no_scheduler_answers(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
