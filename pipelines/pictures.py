@@ -16,6 +16,7 @@ from pipelines.shards import read_images
 MAX_PIXELS = 64_000_000  # a larger picture is not worth its memory here; curation sets its own bound
 PAPER = (255, 255, 255)
 ABSENT = (200, 200, 200)  # stands for a picture that cannot be shown
+TOLD = ("step", "proposed_by", "distance", "agreement", "transform")  # of the evidence of a pair of copies
 SET_ASIDE_AS_COPY = ("duplicate", "label_conflict")
 
 
@@ -107,13 +108,13 @@ def raw_thumbnails(raw: Path, source_ids: Collection[str], side: int) -> dict[st
 def copy_groups(ledger: pl.DataFrame, evidence: pl.DataFrame, verdict: str, most: int, members: int = 4) -> list[pl.DataFrame]:
     """Clusters with records set aside as `verdict` (duplicate or label_conflict), as ledger rows with the evidence beside them.
 
-    At most `most` clusters and `members` rows of each, the keeper first; clusters of different kinds of copies come before
-    more of the same kind. Added columns: `step`, `distance`, `agreement`, `transform` of the strongest evidence that names the
-    record, and `cluster_size`.
+    At most `most` clusters and `members` rows of each, the keeper first, then one of each other label, so that both sides of a
+    conflict are there; clusters of different kinds of copies come before more of the same kind. Added columns: TOLD of the
+    strongest evidence that names the record, and `cluster_size`.
     """
     grouped = ledger.filter(pl.col("cluster").is_not_null()).with_columns(cluster_size=pl.len().over("cluster"))
     wanted = grouped.filter(pl.col("verdict") == verdict)
-    told = wanted.join(_by_record(evidence), on="key", how="left")
+    told = wanted.join(_by_record(evidence, grouped), on="key", how="left")
     kinds = told.group_by("cluster").agg(pl.col("step", "transform").sort_by("key").drop_nulls().first())
     order = (
         kinds.sort("cluster")
@@ -121,19 +122,21 @@ def copy_groups(ledger: pl.DataFrame, evidence: pl.DataFrame, verdict: str, most
         .sort("turn", "step", "transform", "cluster")
         .head(most)["cluster"]
     )
-    shown = grouped.filter(pl.col("cluster").is_in(order.implode())).join(_by_record(evidence), on="key", how="left")
+    shown = grouped.filter(pl.col("cluster").is_in(order.implode())).join(_by_record(evidence, grouped), on="key", how="left")
     shown = shown.with_columns(first=pl.col("key") == pl.col("cluster"), aside=pl.col("verdict") == verdict)
     shown = shown.sort("first", "aside", "key", descending=[True, True, False])
+    shown = shown.sort(pl.int_range(pl.len()).over("cluster", "label"), maintain_order=True)
     return [shown.filter(pl.col("cluster") == cluster).head(members).drop("first", "aside") for cluster in order]
 
 
-def _by_record(evidence: pl.DataFrame) -> pl.DataFrame:
-    """For each record that evidence names, the strongest: exact bytes, then pixels, then the nearest."""
+def _by_record(evidence: pl.DataFrame, grouped: pl.DataFrame) -> pl.DataFrame:
+    """For each clustered record the strongest evidence of a copy: bytes, pixels, then near; its keeper's before others'."""
     rank = pl.col("step").replace_strict(["bytes", "pixels", "near"], [0, 1, 2], default=3, return_dtype=pl.Int32)
-    columns = ("step", "distance", "agreement", "transform")
-    both = pl.concat([evidence.select(pl.col(name).alias("key"), *columns) for name in ("key_a", "key_b")])
-    best = both.sort(rank, -pl.col("agreement").fill_null(0), "transform", "step", maintain_order=True)
-    return best.unique("key", keep="first", maintain_order=True)
+    pairs = evidence.filter("copies")
+    both = pl.concat([pairs.select(*TOLD, key=one, other=two) for one, two in (("key_a", "key_b"), ("key_b", "key_a"))])
+    both = both.join(grouped.select("key", "cluster"), on="key")
+    strength = (rank, pl.col("other") != pl.col("cluster"), -pl.col("agreement").fill_null(0), "transform", "step")
+    return both.sort(*strength, maintain_order=True).unique("key", keep="first", maintain_order=True).drop("other", "cluster")
 
 
 def contact_sheet(layout: Layout, domain: str) -> str:

@@ -9,7 +9,8 @@ bright           the same of the negative: how far even the darkest 2 % stay fro
                  (both after the percentiles of brightness in CleanVision, Cleanlab 2022)
 blurry           share of the energy of edges that outlives one more blur, of 9 px: a sharp edge loses most, a soft one little
                  (Crete et al., "The blur effect", 2007; squares instead of absolutes, so the sharpest edges count). A longer
-                 picture is judged at 129 to 256 px: softness that no copy of that size shows is no fault
+                 picture is judged at 128 to 256 px, a large JPEG at what it is decoded to for curation.image_side where that is
+                 less: softness that no copy of that size shows is no fault
 low_information  share of the cells without visible detail, which is what differs from its neighbours by more than a ramp does
                  (not the entropy of grey levels: a clean drawing has next to none)
 odd_aspect       1 - shorter side / longer side: 0.5 is 2 : 1, 0.9 is 10 : 1

@@ -46,7 +46,8 @@ def ledger(rows: list[tuple[str, str, str | None]]) -> pl.DataFrame:
 
 def evidence(rows: list[tuple[str, str, str, int, float, str]]) -> pl.DataFrame:
     schema = {"key_a": pl.String, "key_b": pl.String, "step": pl.String, "distance": pl.Int32}
-    return pl.DataFrame(rows, schema=schema | {"agreement": pl.Float32, "transform": pl.String}, orient="row")
+    frame = pl.DataFrame(rows, schema=schema | {"agreement": pl.Float32, "transform": pl.String}, orient="row")
+    return frame.with_columns(proposed_by=pl.lit("hashes"), copies=pl.lit(True))
 
 
 @pytest.fixture
@@ -142,3 +143,25 @@ def test_large_groups_are_cut_and_say_how_large_they_are() -> None:
     (group,) = copy_groups(ledger(rows), evidence([]), "duplicate", most=3, members=4)
     assert group["key"].to_list() == ["k", "c0", "c1", "c2"]
     assert group["cluster_size"].to_list() == [10] * 4
+
+
+def test_both_sides_of_a_conflict_are_among_the_first() -> None:
+    rows = [(name, "label_conflict", "k") for name in ("k", "c0", "c1", "c2", "c3", "other")]
+    labels = pl.Series(["a"] * 5 + ["b"])
+    (group,) = copy_groups(ledger(rows).with_columns(label=labels), evidence([]), "label_conflict", most=1, members=3)
+    assert group["key"].to_list() == ["k", "other", "c0"]
+
+
+def test_pairs_that_are_no_copies_are_no_evidence() -> None:
+    rows = [("k", "kept", "k"), ("c", "duplicate", "k")]
+    proof = evidence([("k", "c", "near", 3, 0.9, "mirrored"), ("c", "x", "near", 1, 0.91, "turned 90")])
+    proof = proof.with_columns(copies=pl.Series([True, False]))
+    (group,) = copy_groups(ledger(rows), proof, "duplicate", most=1)
+    assert group["transform"].to_list() == ["mirrored", "mirrored"]
+
+
+def test_evidence_is_of_the_keeper_before_a_stronger_one_of_another_copy() -> None:
+    rows = [("k", "kept", "k"), ("c", "duplicate", "k"), ("d", "duplicate", "k")]
+    proof = evidence([("k", "c", "near", 3, 0.9, "mirrored"), ("c", "d", "near", 1, 0.99, "turned 90")])
+    (group,) = copy_groups(ledger(rows), proof, "duplicate", most=1)
+    assert dict(group.select("key", "transform").iter_rows()) == {"k": "mirrored", "c": "mirrored", "d": "turned 90"}

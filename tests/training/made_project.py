@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 from made_pictures import encoded, picture
-from PIL import ImageOps
+from PIL import Image, ImageFilter, ImageOps
 
+from pipelines.curation import Curation
 from pipelines.files import write_json, write_text
+from pipelines.images import Unreadable, decode
 from pipelines.layout import Layout
 from pipelines.ledger import SCHEMA, counts, record_key
+from pipelines.quality import native, scores, tails
 from pipelines.shards import Sample, ShardWriter
 
 ROLES = {
@@ -44,14 +47,15 @@ def make_project(root: Path) -> Layout:
     manifest = {"version": 1, "encoder": "e" * 64, "domains": entries, "licences": licences, "exclusions": exclusions}
     write_json(layout.manifest, manifest)
     overlap = {
-        "domain_a": ["digits"],
-        "key_a": [keys["digits"]["class-1/3"]],
-        "domain_b": ["glyphs"],
-        "key_b": [keys["glyphs"]["leaked"]],
-        "step": ["bytes"],
-        "distance": [0],
-        "agreement": [1.0],
-        "transform": ["none"],
+        "domain_a": ["digits", "shapes"],
+        "key_a": [keys["digits"]["class-1/3"], keys["shapes"]["class-2/1"]],
+        "domain_b": ["glyphs", "textures"],
+        "key_b": [keys["glyphs"]["leaked"], keys["textures"]["class-3/2"]],
+        "step": ["bytes", "near"],
+        "proposed_by": ["bytes", "features"],
+        "distance": [0, 7],
+        "agreement": [1.0, 0.94],
+        "transform": ["none", "turned 90"],
     }
     pl.DataFrame(overlap).write_parquet(layout.overlap)
     layout.measurement.mkdir(parents=True)
@@ -104,7 +108,20 @@ def _records(domain: str) -> list[Record]:
                     "split": "train" if number < CLASSES - 2 else "test",
                 }
             )
-    return records + (list(_dirt()) if domain == "glyphs" else [])
+    return records + list({"glyphs": _dirt, "shapes": _poor}.get(domain, lambda: ())())
+
+
+def _poor() -> Iterator[Record]:
+    """Pictures that are hard to see: a blurred and a dark one were kept, a flat one was set aside."""
+    yield {
+        "source_id": "blurred",
+        "label": "class-1",
+        "data": encoded(picture("shapes", 1, 70).filter(ImageFilter.GaussianBlur(9))),
+    }
+    yield {"source_id": "dark", "label": "class-2", "data": encoded(picture("shapes", 2, 70).point(lambda level: level // 9))}
+    flat = encoded(Image.new("RGB", (64, 64), (90, 90, 90)))
+    reason = "near constant: 1.0, from 0.99 on set aside"
+    yield {"source_id": "flat", "label": "class-3", "data": flat, "verdict": "low_quality", "reason": reason}
 
 
 def _dirt() -> Iterator[Record]:
@@ -167,20 +184,44 @@ def ledger_of(records: list[Record]) -> pl.DataFrame:
         if name in heads and heads[name]["verdict"] == "label_conflict":
             verdict, reason = "label_conflict", f"also under {heads[name]['label']}"
         kept = verdict == "kept"
-        row = dict.fromkeys(SCHEMA) | {
-            "key": keys[name],
-            "source_id": name,
-            "label": record["label"],
-            "bytes": len(record["data"]),
-            "sha256": hashlib.sha256(record["data"]).hexdigest(),
-            "verdict": verdict,
-            "reason": reason,
-            "cluster": keys[of] if of else keys[name] if name in heads else None,
-            "kept_key": keys[name] if kept else keys.get(of) if verdict == "duplicate" else None,
-            "split": record.get("split", "train") if kept else None,
-        }
+        row = (
+            dict.fromkeys(SCHEMA)
+            | {
+                "key": keys[name],
+                "source_id": name,
+                "label": record["label"],
+                "bytes": len(record["data"]),
+                "sha256": hashlib.sha256(record["data"]).hexdigest(),
+                "verdict": verdict,
+                "reason": reason,
+                "cluster": keys[of] if of else keys[name] if name in heads else None,
+                "kept_key": keys[name] if kept else keys.get(of) if verdict == "duplicate" else None,
+                "split": record.get("split", "train") if kept else None,
+            }
+            | _scores(record["data"])
+        )
         rows.append(row)
     return pl.DataFrame(rows, schema=SCHEMA)
+
+
+def _scores(data: bytes) -> dict[str, float]:
+    """The quality columns of a record; none where it is unreadable."""
+    try:
+        image = decode(data, 10**6).image
+    except Unreadable:
+        return {}
+    sides = (np.array([side], np.int32) for side in image.size)
+    found = scores(np.asarray(image.resize((64, 64)))[None], *sides, np.array([native(image)]))
+    return {f"quality_{name}": float(values[0]) for name, values in found.items()}
+
+
+def _suspects(name: str, ledger: pl.DataFrame) -> pl.DataFrame:
+    """One label in doubt, in glyphs."""
+    schema = dict.fromkeys(("key", "label", "suggested"), pl.String) | {"share": pl.Float32, "neighbours": pl.List(pl.String)}
+    keys = dict(ledger.select("source_id", "key").iter_rows())
+    row = ("class-1/1", "class-1", "class-3", 0.7, ["class-0/4", "class-3/1", "class-3/2", "class-3/3"])
+    doubted = [(keys[row[0]], *row[1:4], [keys[other] for other in row[4]])] if name == "glyphs" else []
+    return pl.DataFrame(doubted, schema=schema, orient="row")
 
 
 def _write_domain(layout: Layout, name: str, records: list[Record]) -> pl.DataFrame:
@@ -194,6 +235,7 @@ def _write_domain(layout: Layout, name: str, records: list[Record]) -> pl.DataFr
     write_json(raw / "source.json", {"kind": "generated", "locator": name, "checksum": ""})
     ledger.write_parquet(folder / "ledger.parquet")
     _evidence(ledger).write_parquet(folder / "duplicates.parquet")
+    _suspects(name, ledger).write_parquet(folder / "suspects.parquet")
     kept = ledger.filter(pl.col("verdict") == "kept")
     labels, data = kept["label"].unique().sort().to_list(), {r["source_id"]: r["data"] for r in records}
     with ShardWriter(folder, 1000) as writer:
@@ -212,11 +254,12 @@ def _write_domain(layout: Layout, name: str, records: list[Record]) -> pl.DataFr
         "shard_bytes": 123_456,
         "split_by": "class",
         "splits": {"train": {"images": kept.height, "classes": len(labels)}},
+        "quality": tails(ledger).to_dicts(),
         "class_counts": {label: {"before": before[label], "after": after.get(label, 0)} for label in before},
     }
     write_json(folder / "stats.json", stats)
-    settings = {"min_side": 16, "splits": {"by": "auto"}}
-    write_json(folder / "provenance.json", {"curation": settings, "versions": {"pillow": "13.0.0"}})
+    settings = Curation(min_per_class=3, cap_per_class=IMAGES)
+    write_json(folder / "provenance.json", {"curation": settings.model_dump(mode="json"), "versions": {"pillow": "13.0.0"}})
     return ledger
 
 
@@ -229,6 +272,8 @@ def _evidence(ledger: pl.DataFrame) -> pl.DataFrame:
         step=pl.when(near).then(pl.lit("near")).otherwise(pl.lit("bytes")),
         distance=pl.when(near).then(3).otherwise(0).cast(pl.Int32),
         agreement=pl.when(near).then(0.97).otherwise(1.0).cast(pl.Float32),
+        proposed_by=pl.when(near).then(pl.lit("hashes")).otherwise(pl.lit("bytes")),
+        copies=pl.lit(True),
         transform=pl.when(pl.col("reason").str.contains("mirrored")).then(pl.lit("mirrored")).otherwise(pl.lit("none")),
     )
 

@@ -21,7 +21,7 @@ def record(name: str, verdict: str = "kept", cluster_of: str | None = None) -> d
 
 def domain(name: str, records: list[dict[str, object]], planted: list[tuple[str, str, str | None, str | None]]) -> Domain:
     truth = pl.DataFrame(planted, schema=KINDS, orient="row")
-    return Domain(name, {"role": "train"}, {}, {}, ledger_of(records), pl.DataFrame(), truth)
+    return Domain(name, {"role": "train"}, {}, {}, ledger_of(records), pl.DataFrame(), pl.DataFrame(), truth)
 
 
 def outcomes(*domains: Domain, overlap: list[tuple[str, str, str, str]] | None = None) -> dict[tuple[str, str], str]:

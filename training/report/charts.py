@@ -100,15 +100,18 @@ def stacked_bar(parts: Sequence[tuple[str, float, str]], whole: float, height: i
     return svg(joined(drawn), height, "", "bar")
 
 
-def columns(before: Sequence[int], after: Sequence[int], titles: Sequence[str], alt: str, height: int = 72) -> Markup:
-    """One column a class: what there was behind what was kept."""
+def columns(
+    before: Sequence[int], after: Sequence[int], titles: Sequence[str], bounds: Sequence[int], alt: str, height: int = 72
+) -> Markup:
+    """One column a class: what there was behind what was kept. `bounds` are lines across, those beyond the top left out."""
     top, step = max([*before, 1]), 100.0 / max(1, len(before))
     parts = [line(0, height - 0.5, 100, height - 0.5, "base")]
     for place, (was, now, title) in enumerate(zip(before, after, titles, strict=True)):
         for amount, kind in ((was, "before"), (now, "after")):
             tall = (height - 2) * amount / top
             parts.append(rect(place * step + step * 0.09, height - 1 - tall, step * 0.82, tall, kind, title))
-    return svg(joined(parts), height, alt, "columns")
+    heights = [height - 1 - (height - 2) * bound / top for bound in bounds if bound <= top]
+    return svg(joined([*parts, *(line(0, y, 100, y, "bound") for y in heights)]), height, alt, "columns")
 
 
 def lines(series: Sequence[tuple[str, Sequence[float], Sequence[float]]], x: Scale, y: Scale, form: str, alt: str) -> Markup:

@@ -12,6 +12,7 @@ from training.report import charts
 from training.report.metrics import LEARNERS, MEAN
 
 NAMES = {"learner": "Learner", "class_mean": "Class mean", "ridge": "Ridge", "knn": "k-NN"}
+DRAWS = {"random": "drawn by lot", "farthest_first": "drawn farthest first", "kmeans": "drawn by k-means++"}
 Interval = Mapping[str, float]
 
 
@@ -33,6 +34,15 @@ class Chart:
     axis: Markup
     alt: str
     title: str = ""
+
+
+@dataclass(frozen=True)
+class Balance:
+    """The classes of a domain before and after curation."""
+
+    drawing: Markup
+    change: str  # images a class, before → after
+    rule: str  # minimum, cap and draw in words
 
 
 def points(value: float) -> str:
@@ -134,15 +144,27 @@ def verdict_rows(curation: Mapping[str, Mapping[str, int]]) -> list[Row]:
     return rows
 
 
-def balance_chart(domain: str, class_counts: Mapping[str, Mapping[str, int]]) -> Chart:
-    """Images of each class before and after curation, the largest class first."""
+def balance(domain: str, class_counts: Mapping[str, Mapping[str, int]], settings: Mapping[str, Any]) -> Balance:
+    """Images of each class before and after curation, the largest class first, with the bounds that `settings` set."""
     order = sorted(class_counts.items(), key=lambda item: (-item[1]["before"], item[0]))
     before, after = [c["before"] for _, c in order], [c["after"] for _, c in order]
     titles = [f"{label}: {c['before']} → {c['after']}" for label, c in order]
     kept = [count for count in after if count]
     was, now = _range(before), _range(kept)
     alt = f"{domain}: {len(before)} classes of {was} images before, {len(kept)} of {now} after"
-    return Chart([], charts.columns(before, after, titles, alt), alt, f"{was} → {now}")
+    least, cap = settings["min_per_class"], settings["cap_per_class"]
+    rule = f"at least {least}, at most {cap} {DRAWS[settings['draw']]}"
+    rule += f", of at most {settings['max_classes']} classes" if settings["max_classes"] else ""
+    return Balance(charts.columns(before, after, titles, [least, cap], f"{alt}; {rule}"), f"{was} → {now}", rule)
+
+
+def share_rows(shares: Mapping[str, float]) -> list[Row]:
+    """One bar a train domain: its share of the episodes that the learner was trained on, in the order of the domains."""
+    most = max(shares.values(), default=1.0)
+    return [
+        Row(name, charts.stacked_bar([("learner", share, f"{name}: {100 * share:.1f} %")], most), f"{100 * share:.1f} %")
+        for name, share in shares.items()
+    ]
 
 
 def _range(counts: Sequence[int]) -> str:

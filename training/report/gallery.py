@@ -1,4 +1,4 @@
-"""The pictures of the report: contact sheets, copies beside what they copy, unreadable records, pairs between domains."""
+"""The pictures of the report: contact sheets, copies beside what they copy, doubted labels, pairs between domains."""
 
 from typing import Any
 
@@ -11,7 +11,9 @@ from training.report.inputs import Domain, Inputs
 SIDE = 96  # px of a picture in a group of copies
 MOST_GROUPS = 4  # of each verdict and domain
 MOST_UNREADABLE = 40
-MOST_PAIRS = 12
+MOST_SUSPECTS = 4  # of a domain
+MOST_NEIGHBOURS = 3  # beside a suspect
+MOST_PAIRS = 12  # between domains, of those that exclude and of those that do not
 CLASSES = SAMPLES = 8  # of a contact sheet
 TRANSFORMS = {"none": "", "mirrored": "mirrored"}
 STEPS = {"bytes": "same bytes", "pixels": "same pixels", "near": "near copy"}
@@ -62,7 +64,7 @@ def _group(group: pl.DataFrame, pictures: dict[str, Image.Image | None], verdict
         "more": rows[0]["cluster_size"] - len(rows),
         "members": [
             {
-                "uri": _uri(pictures.get(row["source_id"])),
+                "uri": picture_uri(pictures.get(row["source_id"])),
                 "label": row["label"],
                 "source_id": row["source_id"],
                 "verdict": row["verdict"].replace("_", " "),
@@ -74,16 +76,19 @@ def _group(group: pl.DataFrame, pictures: dict[str, Image.Image | None], verdict
 
 
 def _evidence(row: dict[str, Any]) -> str:
+    """How two pictures are known to be one, in words."""
     parts = [STEPS.get(row["step"], row["step"] or "")]
     if row["transform"]:
         parts.append(TRANSFORMS.get(row["transform"], row["transform"]))
     if row["step"] == "near":
+        parts += [f"proposed by {row['proposed_by']}"] if row["proposed_by"] else []
         parts += [f"{row['distance']} bit{'' if row['distance'] == 1 else 's'} apart"] if row["distance"] is not None else []
         parts += [f"{100 * row['agreement']:.0f} % agree"] if row["agreement"] is not None else []
     return ", ".join(part for part in parts if part)
 
 
-def _uri(image: Image.Image | None) -> str | None:
+def picture_uri(image: Image.Image | None) -> str | None:
+    """The picture as a data URI; None where it cannot be shown."""
     return data_uri(image, quality=82) if image else None
 
 
@@ -101,25 +106,69 @@ def _of_verdict(domain: Domain, verdict: str) -> pl.DataFrame:
     return domain.ledger.filter(pl.col("verdict") == verdict).select("source_id", "reason").sort("source_id")
 
 
-def exclusions(inputs: Inputs) -> dict[str, Any]:
-    """Pairs of pictures between domains where one is kept out of training, and how many more there are."""
-    listed = inputs.manifest["exclusions"]
-    shown = [row for row in listed if row["domain"] in inputs.domains and row["because_domain"] in inputs.domains][:MOST_PAIRS]
-    wanted = [(row["domain"], row["key"]) for row in shown] + [(row["because_domain"], row["because_key"]) for row in shown]
-    sides = _records(inputs, wanted)
-    pairs = [(sides.get((r["domain"], r["key"])), sides.get((r["because_domain"], r["because_key"]))) for r in shown]
-    whole = [(one, other) for one, other in pairs if one and other]
-    return {"pairs": whole, "count": len(listed), "more": len(listed) - len(whole)}
+def suspects(inputs: Inputs) -> list[dict[str, Any]]:
+    """In each domain the labels most in doubt: the picture, what its neighbours say, and the nearest that say so."""
+    shown = []
+    for name, domain in inputs.domains.items():
+        rows = list(domain.suspects.head(MOST_SUSPECTS).iter_rows(named=True))
+        wanted = [(name, key) for row in rows for key in (row["key"], *row["neighbours"])]
+        sides = _records(inputs, wanted) if rows else {}
+        groups = [_suspect(row, [sides[name, key] for key in (row["key"], *row["neighbours"])]) for row in rows]
+        if groups:
+            shown.append({"name": name, "count": domain.suspects.height, "groups": groups})
+    return shown
+
+
+def _suspect(row: dict[str, Any], sides: list[dict[str, Any]]) -> dict[str, Any]:
+    """The suspect, then neighbours of the suggested label before others."""
+    suspect, *around = sides
+    agreeing = sorted(around, key=lambda side: side["label"] != row["suggested"])
+    return {
+        "label": row["label"],
+        "suggested": row["suggested"],
+        "share": row["share"],
+        "members": [suspect, *agreeing[:MOST_NEIGHBOURS]],
+    }
+
+
+def between(inputs: Inputs) -> dict[str, dict[str, Any]]:
+    """Pictures that occur in two domains, as `excluded` (one side is kept out of training, it stands first) and `shared`.
+
+    Each with its number of pairs, the pairs that are shown (every two domains have their turn) and how many are not.
+    """
+    roles = {name: domain.role for name, domain in inputs.domains.items()}
+    known = inputs.overlap.filter(pl.all_horizontal(pl.col("domain_a", "domain_b").is_in(list(roles))))
+    held_a, held_b = (pl.col(f"domain_{side}").replace_strict(roles) == "held_out" for side in "ab")
+    return {
+        "excluded": _pairs(inputs, known.filter(held_a != held_b).with_columns(turned=held_a)),
+        "shared": _pairs(inputs, known.filter(held_a == held_b).with_columns(turned=pl.lit(False))),
+    }
+
+
+def _pairs(inputs: Inputs, rows: pl.DataFrame) -> dict[str, Any]:
+    turn = pl.int_range(pl.len()).over("domain_a", "domain_b")
+    shown = rows.sort(turn, "domain_a", "domain_b", "key_a", "key_b").head(MOST_PAIRS)
+    found = _records(
+        inputs, [(row[f"domain_{side}"], row[f"key_{side}"]) for row in shown.iter_rows(named=True) for side in "ab"]
+    )
+    pairs = []
+    for row in shown.iter_rows(named=True):
+        sides = [found[row[f"domain_{side}"], row[f"key_{side}"]] for side in ("ba" if row["turned"] else "ab")]
+        pairs.append({"sides": sides, "evidence": _evidence(row)})
+    return {"count": rows.height, "pairs": pairs, "more": rows.height - len(pairs)}
 
 
 def _records(inputs: Inputs, wanted: list[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
-    """What to show of (domain, key): picture, label and name at the source."""
+    """What to show of (domain, key): picture, label, name at the source, and the domain with its role."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for name in sorted({domain for domain, _ in wanted}):
         keys = [key for domain, key in wanted if domain == name]
         rows = inputs.domains[name].ledger.filter(pl.col("key").is_in(keys)).select("key", "source_id", "label")
+        if rows.height < len(set(keys)):
+            raise ValueError(f"domain {name}: the report's files name a record that its ledger lacks; run `dvc repro`")
         pictures = raw_thumbnails(inputs.layout.raw(name), rows["source_id"].to_list(), SIDE)
+        role = inputs.domains[name].role.replace("_", " ")
         for key, source_id, label in rows.iter_rows():
-            uri = _uri(pictures.get(source_id))
-            found[name, key] = {"domain": name, "uri": uri, "label": label, "source_id": source_id}
+            uri = picture_uri(pictures.get(source_id))
+            found[name, key] = {"domain": name, "role": role, "uri": uri, "label": label, "source_id": source_id}
     return found

@@ -26,12 +26,18 @@ class Domain:
     provenance: dict[str, Any]
     ledger: pl.DataFrame
     evidence: pl.DataFrame  # duplicates.parquet
+    suspects: pl.DataFrame  # key, label, suggested, share, neighbours; kept records whose label is in doubt, the worst first
     planted: pl.DataFrame  # source_id, kind, of, domain; empty where nothing was planted
 
     @property
     def role(self) -> str:
         """train, held_out or spare."""
         return str(self.entry["role"])
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings of curation that the domain was curated with, its card's own among them."""
+        return dict(self.provenance["curation"])
 
 
 @dataclass(frozen=True)
@@ -70,15 +76,22 @@ def read_inputs(layout: Layout) -> Inputs:
 
 
 def read_domain(layout: Layout, name: str, entry: dict[str, Any]) -> Domain:
-    """Read one domain's ledger, evidence, statistics and planted truth."""
+    """Read one domain's ledger, evidence, statistics, doubts and planted truth.
+
+    Raises ValueError (one line) if a file is missing or was made before curation wrote what the report shows.
+    """
     folder = layout.domain(name)
+    stats = read_json(_there(folder / "stats.json"))
+    if "quality" not in stats:
+        raise ValueError(f"{folder / 'stats.json'}: expected 'quality', which older curation did not write; run `dvc repro`")
     return Domain(
         name=name,
         entry=entry,
-        stats=read_json(_there(folder / "stats.json")),
+        stats=stats,
         provenance=read_json(_there(folder / "provenance.json")),
         ledger=pl.read_parquet(_there(folder / "ledger.parquet")),
         evidence=pl.read_parquet(_there(folder / "duplicates.parquet")),
+        suspects=pl.read_parquet(_there(folder / "suspects.parquet")),
         planted=pl.read_parquet(_there(layout.raw(name) / "planted.parquet")),
     )
 

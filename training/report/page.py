@@ -10,7 +10,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipelines.ledger import VERDICTS
-from training.report import figures, gallery, planted
+from pipelines.quality import LADDER
+from training.report import figures, gallery, planted, quality
 from training.report.charts import swatch
 from training.report.findings import findings
 from training.report.inputs import Inputs
@@ -75,11 +76,16 @@ def _curation(inputs: Inputs, metrics: Mapping[str, Any], scored: pl.DataFrame) 
         "curation": metrics["curation"],
         "legend": [swatch(f"v-{verdict}", VERDICT_WORDS[verdict]) for verdict in used],
         "verdict_rows": figures.verdict_rows(metrics["curation"]),
-        "balance": [(name, figures.balance_chart(name, d.stats["class_counts"])) for name, d in inputs.domains.items()],
+        "balance": [(name, figures.balance(name, d.stats["class_counts"], d.settings)) for name, d in inputs.domains.items()],
+        "domain_weights": metrics["training"].get("domain_weights"),
+        "shares": figures.share_rows(metrics["training"].get("shares", {})),
         "conflicts": gallery.copies(inputs, "label_conflict"),
+        "suspects": gallery.suspects(inputs),
         "duplicates": gallery.copies(inputs, "duplicate"),
         "unreadable": gallery.unreadable(inputs),
-        "exclusions": gallery.exclusions(inputs),
+        "between": gallery.between(inputs),
+        "scores": quality.scores(inputs),
+        "ladder": LADDER,
         "planted": metrics["planted"],
         "planted_kinds": list(planted.by_kind(scored).iter_rows(named=True)),
         "planted_wrong": list(scored.filter(pl.col("outcome") != "found").head(20).iter_rows(named=True)),
@@ -113,7 +119,7 @@ def _cost(inputs: Inputs) -> dict[str, Any]:
         "encoder": inputs.manifest["encoder"],
         "licences": sorted(inputs.manifest["licences"].items()),
         "digests": [(name, d.entry) for name, d in inputs.domains.items()],
-        "settings": {name: _flat(d.provenance.get("curation", {})) for name, d in inputs.domains.items()},
+        "settings": {name: _flat(d.settings) for name, d in inputs.domains.items()},
         "learner": inputs.learner,
     }
 
