@@ -9,7 +9,7 @@ closest proposals among different pictures of a set to reports/closest-<set>.jpg
 import argparse
 import tarfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -127,14 +127,14 @@ def show(rows: Sequence[dict[str, object]]) -> None:
 
 def known_copies(data: Path, agreement: float) -> list[dict[str, object]]:
     """The sets whose file names, or contents, tell what is a copy of what."""
-    names = {
-        "neardup_potatoes": lambda path: path.split("/")[-1],
-        "neardup_imagededup": lambda path: path.split("/")[-1].split(".")[0].removesuffix("_hflip").removesuffix("_resize"),
+    names: dict[str, Callable[[str], str]] = {
+        "neardup_potatoes": lambda path: path.split("/")[-1],  # neighbouring frames of a video have names of their own
+        "neardup_imagededup": lambda path: path.split("/")[-1].split(".")[0].split("_")[0],
     }
     rows = []
     for name, truth in names.items():
         found = pictures(members(data, name))
-        labels = ["ukbench00120" if "alpha_channel" in path else truth(path) for path in found]
+        labels = ["ukbench00120" if "alpha" in path else truth(path) for path in found]
         rows.append(row(name, list(found.values()), _numbers(labels), agreement))
     return rows
 

@@ -10,11 +10,11 @@ import polars as pl
 import pytest
 from made_domains import make_project
 from PIL import Image
+from pipelines.publishing.sums import SUMS, domain_digest, sums_of, sums_text
 
 from pipelines.__main__ import main
 from pipelines.files import read_json, write_json, write_text
 from pipelines.layout import Layout
-from pipelines.publishing.sums import SUMS, domain_digest, sums_of, sums_text
 from pipelines.shards import Sample, ShardWriter, read_images
 
 ROLES = {"pebbles": "train", "shells": "held_out"}
