@@ -31,7 +31,7 @@ import psutil
 import yaml
 from PIL import Image
 
-from benchmarks.killed_curate_run import DOMAIN, PLACING, STEPS
+from benchmarks.killed_curate_run import AFTER, DOMAIN, PLACING, STEPS, SYNC
 from pipelines import server
 from pipelines.layout import Layout
 
@@ -71,7 +71,7 @@ def main() -> None:
             print(f"  {len(kills)}/{options.kills} killed in {kill.step}", file=sys.stderr, flush=True)
     print("| killed in | kills | left behind, most | orphans | stray after the next run | byte-identical after it |")
     print("|---|--:|--:|--:|--:|--:|")
-    for step in (*STEPS, PLACING):
+    for step in (*STEPS, SYNC, PLACING, AFTER):
         of = [kill for kill in kills if kill.step == step]
         if of:
             most, orphans, stray = (max(len(k.left) for k in of), sum(k.orphans for k in of), sum(len(k.stray) for k in of))
@@ -120,8 +120,9 @@ class Project:
         begun = self.begin()
         self._steps = dict(self._follow(begun))
         assert begun.wait() == 0, "the undisturbed run failed"
-        self.seconds = self._steps["end"] - self._steps[STEPS[0]]
-        self.operations = int(self._steps[PLACING + " done"])
+        self.seconds = self._steps[SYNC] - self._steps[STEPS[0]]
+        self.operations = int(self._steps[AFTER])
+        self._shorter = dict.fromkeys((*STEPS, PLACING), 1.0)  # the machine may be less busy later
         self.whole, self._shared = self.files(), self._names()
 
     def killed(self, kills: int, seed: int, *, run_again: bool = True) -> Iterator[Kill]:
@@ -162,7 +163,7 @@ class Project:
     def _kill(self, drawn: str, chance: random.Random) -> Kill | None:
         former = any(path.exists() for path in self._made())
         operations = chance.randrange(self.operations) if drawn == PLACING else -1
-        after = chance.random() * self._length(drawn)
+        after = chance.random() * self._length(drawn) * self._shorter[drawn]
         run = self.begin(operations)
         step, family = "start", [psutil.Process(run.pid)]
         for step, _ in self._follow(run):
@@ -175,6 +176,8 @@ class Project:
         if operations < 0:
             run.send_signal(signal.SIGKILL)
         step = ([step] + [later for later, _ in self._follow(run)])[-1]
+        if step != drawn:
+            self._shorter[drawn] *= 0.7
         if run.wait() != -signal.SIGKILL:
             return None
         _, alive = psutil.wait_procs(family[1:], timeout=SECONDS_TO_END)
@@ -185,7 +188,7 @@ class Project:
         return Kill(drawn, step, former, left, len(alive))
 
     def _length(self, step: str) -> float:
-        times = [self._steps[name] for name in (*STEPS, "end")]
+        times = [self._steps[name] for name in (*STEPS, SYNC)]
         return times[STEPS.index(step) + 1] - times[STEPS.index(step)] if step in STEPS else 0.0
 
     def _follow(self, run: subprocess.Popen[str]) -> Iterator[tuple[str, float]]:
@@ -194,7 +197,7 @@ class Project:
         for line in run.stdout:
             if line.startswith("step "):
                 _, step, when = line.split(" ", 2)
-                yield step.replace("_done", " done"), float(when)
+                yield step, float(when)
 
     def _former(self, *, there: bool) -> None:
         for path in self._made():

@@ -15,7 +15,7 @@ from pipelines.layout import Layout
 
 DOMAIN = "pebbles"
 STEPS = ("examine", "deduplicate", "write_domain", "publish", "pick_features")
-PLACING = "renames"
+SYNC, PLACING, AFTER = "fsync", "renames", "after"  # the files of the new folders are synced, then they are put in place
 
 
 def run(root: Path, operations: int) -> int:
@@ -26,7 +26,7 @@ def run(root: Path, operations: int) -> int:
     _tell_steps(operations)
     status = command(["curate", DOMAIN], root)
     if status == 0:
-        say(PLACING + "_done", _Operations.done)
+        say(AFTER, _Operations.done)
     return status
 
 
@@ -55,7 +55,7 @@ def _tell_steps(operations: int) -> None:
     def curate(*given: object, **named: object) -> object:
         say(STEPS[0])
         made = whole(*given, **named)  # type: ignore[arg-type]
-        say("end")
+        say(SYNC)
         return made
 
     flows.curate = curate  # type: ignore[assignment]

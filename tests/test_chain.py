@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -48,6 +49,12 @@ def project(tmp_path_factory: pytest.TempPathFactory, prefect_server: str) -> Pa
     dvc(root, "init", "--no-scm", "--quiet")
     dvc(root, "repro")
     return root
+
+
+def test_every_module_that_a_stage_names_is_there() -> None:
+    named = set(re.findall(r"- ((?:pipelines|training)/\S+)", (ROOT / "dvc.yaml").read_text()))
+    assert len(named) > 30
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
 
 
 def test_the_report_and_the_metrics_are_there(project: Path) -> None:
