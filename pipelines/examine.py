@@ -1,18 +1,41 @@
 """Raw records in, ledger rows out: decode, orient, hash and score every picture. Pure, and safe in threads and processes."""
 
 import hashlib
-from typing import Any
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import xxhash
+from PIL import Image
 
-from pipelines.copies.thumbs import SIDE, reduced, rows_of, thumb_of, thumbs_of
+from pipelines.copies.thumbs import Reduced, patches_of, reduced, rows_of, thumbs_from, thumbs_of
 from pipelines.copies.waves import hash_digits, hashes, waves
 from pipelines.curation import Curation
 from pipelines.images import Decoded, Unreadable, decode
 from pipelines.ledger import SCHEMA, record_key
-from pipelines.quality import native, scores
+from pipelines.quality import NAMES, native, scores
+
+COLUMNS: dict[str, type[pl.DataType]] = {**SCHEMA, "thumb": pl.Binary}
+LOOKS = ("phash", *(f"quality_{name}" for name in NAMES), "thumb")  # what is made of the pictures of a batch together
+
+
+class Facts(NamedTuple):
+    """What each record tells by itself, under the names of the ledger."""
+
+    key: str
+    bytes: int
+    sha256: str
+    pixel_hash: str | None = None
+    width: int | None = None
+    height: int | None = None
+    mode: str | None = None
+    format: str | None = None
+    exif_orientation: int | None = None
+    transparent: bool | None = None
+    verdict: str | None = None
+    reason: str | None = None
 
 
 def examine(batch: pl.DataFrame, settings: Curation) -> pl.DataFrame:
@@ -24,54 +47,66 @@ def examine(batch: pl.DataFrame, settings: Curation) -> pl.DataFrame:
     """
     if "fault" not in batch.columns:
         batch = batch.with_columns(fault=pl.lit(None, pl.String))
-    rows = [
-        _row(source_id, label, data, fault, settings)
-        for source_id, label, data, fault in batch.select("source_id", "label", "data", "fault").iter_rows()
-    ]
-    seen = [row for row in rows if row["thumb"] is not None]
-    if seen:
-        thumbs = thumbs_of(rows_of(row["thumb"] for row in seen))
-        for row, digits in zip(seen, hash_digits(hashes(waves(thumbs.grey_NHW))), strict=True):
-            row["phash"] = digits
-        smalls_NHWC = np.frombuffer(b"".join(row["small"] for row in seen), np.uint8).reshape(-1, SIDE, SIDE, 3)
-        width_N, height_N = (np.array([row[side] for row in seen], np.int32) for side in ("width", "height"))
-        found = scores(smalls_NHWC, width_N, height_N, np.array([row["native"] for row in seen]))
-        for row, values in zip(seen, zip(*(values_N.tolist() for values_N in found.values()), strict=True), strict=True):
-            row |= {f"quality_{name}": value for name, value in zip(found, values, strict=True)}
-    return pl.DataFrame(rows, schema={**SCHEMA, "thumb": pl.Binary})
+    facts: list[Facts] = []
+    pictures: list[Reduced] = []
+    places: list[int | None] = []  # of each record among the pictures
+    for source_id, data, fault in batch.select("source_id", "data", "fault").iter_rows():
+        known, decoded = _facts(source_id, data, fault, settings)
+        facts.append(known)
+        places.append(len(pictures) if decoded else None)
+        if decoded:
+            pictures.append(reduced(decoded.image))
+    # by columns: a dict a record would take longer than its hashes
+    columns = dict(zip(Facts._fields, zip(*facts, strict=True), strict=True)) if facts else {}
+    known_columns = [pl.Series(name, columns.get(name, ()), dtype=SCHEMA[name]) for name in Facts._fields]
+    sized = batch.select("source_id", "label", source_label="label").with_columns(known_columns)
+    sides = sized.filter(pl.col("pixel_hash").is_not_null()).select("width", "height").to_numpy()
+    looks = _looks(pictures, sides).select(pl.all().gather(pl.Series(places, dtype=pl.UInt32)))
+    whole = sized.with_columns(looks)
+    unknown = {name: pl.lit(None) for name in COLUMNS if name not in whole.columns}
+    return whole.with_columns(**unknown).select(pl.col(name).cast(kind) for name, kind in COLUMNS.items())
 
 
-def _row(source_id: str, label: str, data: bytes, fault: str | None, settings: Curation) -> dict[str, Any]:
+def _facts(source_id: str, data: bytes, fault: str | None, settings: Curation) -> tuple[Facts, Decoded | None]:
     sha256 = hashlib.sha256(data).hexdigest()
-    row: dict[str, Any] = dict.fromkeys([*SCHEMA, "thumb"])
-    row |= {"key": record_key(sha256, source_id), "source_id": source_id, "label": label, "source_label": label}
-    row |= {"bytes": len(data), "sha256": sha256}
+    unseen = Facts(record_key(sha256, source_id), len(data), sha256, verdict="unreadable")
     if fault is not None and not data:
-        return row | {"verdict": "unreadable", "reason": fault}
+        return unseen._replace(reason=fault), None
     try:
         decoded = decode(data, settings.max_pixels, settings.image_side)
     except Unreadable as error:
-        return row | {"verdict": "unreadable", "reason": str(error)}
-    shorter = min(decoded.width, decoded.height)
+        return unseen._replace(reason=str(error)), None
+    shorter, verdict, reason = min(decoded.width, decoded.height), None, None
     if shorter < settings.min_side:
-        reason = f"shorter side is {shorter} px, at least {settings.min_side} px wanted"
-        row |= {"verdict": "too_small", "reason": reason}
-    return row | _looks(decoded)
+        verdict, reason = "too_small", f"shorter side is {shorter} px, at least {settings.min_side} px wanted"
+    return Facts(
+        *unseen[:3],
+        _pixel_hash(decoded.image),
+        decoded.width,
+        decoded.height,
+        decoded.mode,
+        decoded.format,
+        decoded.exif_orientation,
+        decoded.transparent,
+        verdict,
+        reason,
+    ), decoded
 
 
-def _looks(decoded: Decoded) -> dict[str, Any]:
-    image = decoded.image
-    small = reduced(image)
-    return {
-        # no secret rests on it, and it costs a fifth of SHA-256
-        "pixel_hash": xxhash.xxh3_128_hexdigest(b"%dx%d:" % image.size + image.tobytes()),
-        "width": decoded.width,
-        "height": decoded.height,
-        "mode": decoded.mode,
-        "format": decoded.format,
-        "exif_orientation": decoded.exif_orientation,
-        "transparent": decoded.transparent,
-        "thumb": thumb_of(small),
-        "small": small.tobytes(),
-        "native": native(image),
-    }
+def _pixel_hash(image: Image.Image) -> str:
+    # no secret rests on it, and it costs a fifth of SHA-256
+    state = xxhash.xxh3_128(b"%dx%d:" % image.size)
+    state.update(image.tobytes())
+    return state.hexdigest()
+
+
+def _looks(pictures: Sequence[Reduced], sides_N2: npt.NDArray[np.int32]) -> pl.DataFrame:
+    """The columns LOOKS of these pictures of these widths and heights."""
+    if not pictures:
+        return pl.DataFrame(schema={name: COLUMNS[name] for name in LOOKS})
+    thumbs = thumbs_from(pictures)
+    width_N, height_N = sides_N2.T
+    found = scores(patches_of(pictures), width_N, height_N, native([picture.grey for picture in pictures]))
+    columns = {f"quality_{name}": values_N for name, values_N in found.items()}
+    digits = hash_digits(hashes(waves(thumbs_of(rows_of(thumbs)).grey_NHW)))
+    return pl.DataFrame({"phash": digits, **columns, "thumb": thumbs}).select(LOOKS)

@@ -112,6 +112,8 @@ def _why(error: Exception) -> str:
 
 
 def _orientation(opened: Image.Image) -> int:
+    if opened.format in JPEGS and not opened.info.keys() & {"exif", "xmp"}:
+        return 1  # asking for what is not there takes as long as the hash of the pixels
     try:
         value = opened.getexif().get(ORIENTATION_TAG, 1)
     except Exception:  # a broken EXIF block does not make the pixels unreadable

@@ -19,6 +19,7 @@ near_constant    1 - the largest difference there is to see, in any channel, as 
                  by 2 levels at most and nothing smaller stands out of noise
 """
 
+from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
@@ -27,19 +28,20 @@ import numpy.typing as npt
 import polars as pl
 from PIL import Image
 
+from pipelines.copies.thumbs import FINE_PATCHES
 from pipelines.curation import Quality
 from pipelines.ledger import give, undecided
 
 LUMA = (0.299, 0.587, 0.114)
 NAMES = tuple(Quality.model_fields)
 LADDER = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)  # thresholds that `tails` tries
-LONGEST = 256  # px; a longer picture is reduced before its edges are judged
 REACH = 9  # px of the blur that edges must outlive
-PATCHES, CELLS = 32, 8  # a side
+PATCHES, CELLS = FINE_PATCHES, 8  # a side
 TAIL = 0.02  # of the patches: strokes of a pen cover more, lamps and specks less
 NOISE = 6.0  # levels that noise and coding alone make: between two patches, or two neighbouring pixels
 FAINT = 1.0  # squared levels between neighbours; where edges are no stronger a picture counts as blurry
 BLOCK = 64  # pictures scored at once: their patches stay in the cache
+BLOCK_PIXELS = 1 << 17  # whose differences are taken at once, for the same reason
 DETAIL = (4.0, 32.0)  # levels of detail in a cell: from the first it is seen, from the second it is plain
 
 Bytes = npt.NDArray[np.uint8]
@@ -47,27 +49,46 @@ Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 
 
-def native(image: Image.Image) -> tuple[float, float]:
-    """What only full resolution tells of an RGB picture: mean squared differences, in levels, of rows and columns together.
+def native(greys: Sequence[Image.Image]) -> Doubles:
+    """What only full resolution tells: mean squared differences, in levels, of rows and columns together [N, 2].
 
     The first of neighbours, the second of pixels REACH px apart over REACH squared: of neighbours after a blur of REACH px.
+    `greys` are pictures of mode L, at most LONGEST px long.
     """
-    if max(image.size) > LONGEST:
-        image = image.reduce(-(-max(image.size) // LONGEST))
-    width, height = image.size
-    grey_P = np.frombuffer(image.convert("L").tobytes(), np.uint8).astype(np.float32)
-    across, down = min(REACH, width - 1), min(REACH, height - 1)
-    planes_KHW = np.empty((4, height, width), np.float32)  # one array of all four, since it is calls that cost here
-    for plane_HW, rows, columns in zip(planes_KHW, (0, min(1, down), 0, down), (min(1, across), 0, across, 0), strict=True):
-        apart = rows * width + columns
-        np.subtract(grey_P[apart:], grey_P[: grey_P.size - apart], out=plane_HW.reshape(-1)[: grey_P.size - apart])
-        plane_HW[height - rows :] = 0
-        plane_HW[:, width - columns :] = 0  # there the next row began
+    by_size: dict[tuple[int, int], list[int]] = {}
+    for number, grey in enumerate(greys):
+        by_size.setdefault(grey.size, []).append(number)
+    found_NK = np.empty((len(greys), 2))
+    for (width, height), numbers in by_size.items():
+        most = max(1, BLOCK_PIXELS // (width * height))
+        for start in range(0, len(numbers), most):
+            part = numbers[start : start + most]
+            joined = b"".join(greys[number].tobytes() for number in part)
+            found_NK[part] = _differences(np.frombuffer(joined, np.uint8).reshape(-1, height, width))
+    return found_NK
+
+
+def _differences(grey_NHW: Bytes) -> Doubles:
+    """`native` of pictures of one size; a square of a difference is the two squares less twice their product."""
+    count, height, width = grey_NHW.shape
+    levels_NHW = grey_NHW.astype(np.float32)
     # a row of 256 squares is below 2 ** 24, so every sum is exact and the same on any machine
-    near_x, near_y, far_x, far_y = np.vecdot(planes_KHW, planes_KHW).sum(1, dtype=np.float64).tolist()
-    near = near_x / (height * max(1, width - 1)) + near_y / (width * max(1, height - 1))
-    far = far_x / (height * (width - across) * max(1, across) ** 2) + far_y / (width * (height - down) * max(1, down) ** 2)
-    return near / 2, far / 2
+    power_NH = np.vecdot(levels_NHW, levels_NHW).astype(np.float64)
+    found_KN = []
+    for reach in (1, REACH):
+        across, down = min(reach, width - 1), min(reach, height - 1)
+        right, left = levels_NHW[..., across:], levels_NHW[..., : width - across]
+        edges_NX = np.concatenate([grey_NHW[..., :across], grey_NHW[..., width - across :]], 2, dtype=np.float64).reshape(
+            count, -1
+        )
+        products_N = np.vecdot(right, left).sum(1, dtype=np.float64)
+        of_rows_N = 2 * power_NH.sum(1) - np.vecdot(edges_NX, edges_NX) - 2 * products_N
+        lower, upper = levels_NHW[:, down:], levels_NHW[:, : height - down]
+        products_N = np.vecdot(lower, upper).sum(1, dtype=np.float64)
+        of_columns_N = power_NH[:, down:].sum(1) + power_NH[:, : height - down].sum(1) - 2 * products_N
+        rows_N = of_rows_N / (height * (width - across) * max(1, across) ** 2)
+        found_KN.append((rows_N + of_columns_N / (width * (height - down) * max(1, down) ** 2)) / 2)
+    return np.stack(found_KN, 1)
 
 
 def scores(

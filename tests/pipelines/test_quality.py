@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 from test_ledger import made_ledger
 
+from pipelines.copies.thumbs import reduced
 from pipelines.curation import Quality
 from pipelines.ledger import VERDICTS, keep_the_rest
 from pipelines.quality import LADDER, NAMES, native, scores, set_aside, tails
@@ -20,7 +21,7 @@ def look(images: Sequence[Image.Image], side: int = 64) -> dict[str, list[float]
     """Scores of pictures, by name."""
     thumbs = np.stack([np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=3.0)) for image in images])
     widths, heights = np.array([image.size for image in images], np.int32).T
-    found = scores(thumbs, widths, heights, np.array([native(image) for image in images]))
+    found = scores(thumbs, widths, heights, native([reduced(image).grey for image in images]))
     return {name: values.tolist() for name, values in found.items()}
 
 
