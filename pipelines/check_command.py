@@ -17,10 +17,13 @@ def report_check(params: Params, layout: Layout, *, quick: bool) -> int:
     speed = Speed()
     bad = sum(_said(subject, problems) for subject, problems in check(params, layout, speed.read))
     print(speed.line())
-    if bad == 0 and not quick:
-        bad = sum(_said(subject, problems) for subject, problems in leaks(params, layout))
-    print(f"{bad} problems; say `dvc repro` to make again what is damaged" if bad else "all is as the ledgers say")
-    return 1 if bad else 0
+    if bad:
+        print(f"{bad} problems; say `dvc repro` to make again what is damaged")
+        return 1
+    leaked = 0 if quick else sum(_said(subject, problems) for subject, problems in leaks(params, layout))
+    # no file is damaged, so DVC sees nothing to do
+    print(f"{leaked} leaks; say `dvc repro --force` to curate and collect again" if leaked else "all is as the ledgers say")
+    return 1 if leaked else 0
 
 
 def _said(subject: str, problems: list[str]) -> int:
