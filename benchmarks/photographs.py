@@ -1,4 +1,4 @@
-"""Many different photographs as JPEG for the benchmarks of speed: windows of real ones, else of the embedded domains' pictures."""
+"""Many different photographs as JPEG for the benchmarks of speed: windows of real ones, else of embedded domains."""
 
 import io
 from collections.abc import Iterator, Sequence
