@@ -33,7 +33,7 @@ class Layout:
 
     @property
     def seen(self) -> Path:
-        """What hands decided as DVC sees it: a copy of the overrides of each card, empty where there are none."""
+        """What hands decided as DVC sees it: a copy of the overrides of each card."""
         return self.root / "by_hand" / "seen"
 
     @property

@@ -21,6 +21,7 @@ from pipelines.layout import Layout
 from pipelines.settings import Settings, read_yaml, validate
 
 LONGEST = 500  # characters of a reason or a label
+NOTHING = b"# nothing was decided by hand\n"  # DVC warns of an empty file
 
 
 class Decision(Settings):
@@ -138,7 +139,7 @@ def tell_relabelled(ledger: pl.DataFrame, overrides: Overrides) -> pl.DataFrame:
 
 
 def lay_out(layout: Layout) -> str:
-    """Write what DVC depends on: for each card a copy of its overrides, an empty file where there are none.
+    """Write what DVC depends on: for each card a copy of its overrides, a file that says so where there are none.
 
     Returns in words for which domains hands decided. Raises ValueError if a file is malformed, and leaves what was there.
     """
@@ -147,5 +148,5 @@ def lay_out(layout: Layout) -> str:
         found = [name for name in names if layout.overrides(name).exists()]
         for name in names:
             load_overrides(layout.overrides(name))
-            write_bytes(target / f"{name}.yaml", layout.overrides(name).read_bytes() if name in found else b"")
+            write_bytes(target / f"{name}.yaml", layout.overrides(name).read_bytes() if name in found else NOTHING)
     return f"hands decided on {', '.join(found)}" if found else "hands decided on nothing"

@@ -12,6 +12,7 @@ from object_store import ACCESS, SECRET, ObjectStore
 
 from pipelines.check import check_domain
 from pipelines.layout import Layout
+from pipelines.overrides import lay_out
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """[core]
@@ -32,9 +33,9 @@ def project(tmp_path: Path, encoder_file: Path) -> Path:
     for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
         shutil.copy(ROOT / name, root / name)
     layout = Layout(root)
-    layout.seen_by_hand("").parent.mkdir()
+    (root / "by_hand").mkdir()
     shutil.copy(ROOT / "by_hand" / "all", root / "by_hand" / "all", follow_symlinks=False)
-    layout.seen_by_hand("pebbles").touch()
+    lay_out(layout)
     return root
 
 
@@ -54,7 +55,7 @@ def contents(*folders: Path) -> dict[Path, bytes]:
 
 def test_a_curated_domain_goes_to_a_remote_and_comes_back(project: Path) -> None:
     layout = Layout(project)
-    stages = [f"{stage}@pebbles" for stage in ("by_hand", "download", "embed", "curate")]
+    stages = [f"{stage}@pebbles" for stage in ("download", "embed", "curate")]
     folders = (layout.raw("pebbles"), layout.embeddings("pebbles"), layout.domain("pebbles"), layout.features("pebbles"))
     before = contents(*folders)
     with ObjectStore() as store:

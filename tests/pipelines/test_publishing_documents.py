@@ -7,11 +7,11 @@ import subprocess
 from pathlib import Path
 
 import duckdb
-import mlcroissant
 import polars as pl
 import pytest
 import webdataset as wds
 import yaml
+from croissant_reader import mlcroissant
 from curated import CLASSES, curated_project
 from PIL import Image
 

@@ -5,11 +5,11 @@ import subprocess
 from pathlib import Path
 
 import duckdb
-import mlcroissant
 import polars as pl
 import pytest
 import webdataset as wds
 import yaml
+from croissant_reader import mlcroissant
 from curated import curated_project, make_domain
 from made_domains import write_card, write_params
 
