@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from pipelines.copies.agree import judge
 from pipelines.copies.align import aligned
 from pipelines.copies.propose import Floats, Indices, buckets, codes_of
 from pipelines.copies.store import ThumbRows
+from pipelines.copies.threads import in_order
 from pipelines.copies.turns import INVERSE, TURNS, turned, turned_waves
 from pipelines.copies.waves import BAND, MIDDLES, WHOLE, View, hashes, inverse, placement, waves
 
@@ -26,6 +27,8 @@ LEAST_FEATURE_LIKENESS = 0.85
 FLAT = 2.0  # grey levels; a picture that deviates less is no evidence of anything
 BLOCK_PAIRS = 512  # looked at at once
 BLOCK_WAVES = 4096  # pictures transformed at once
+BLOCK_DOTS = 1 << 15  # proposals whose likeness is taken at once
+PROMISING = 0.9  # correlation of two thumbnails as they are laid, the least with which they are judged
 FLOOR = 0.5  # agreement below which a pair is not worth keeping as evidence
 COEFFICIENTS = BAND * BAND
 NAMES = tuple(TURNS)
@@ -102,7 +105,7 @@ def agreements(seen: Seen, a_P: Indices, b_P: Indices, turns: Sequence[str]) -> 
 
 def _pairs(ours: Seen, theirs: Seen, turns: bool, within: bool) -> pl.DataFrame:
     proposed = _likeliest(_proposals(ours, theirs, NAMES if turns else NAMES[:1], within))
-    found = [_judged(ours, theirs, block) for block in proposed.iter_slices(BLOCK_PAIRS)]
+    found = in_order(partial(_judged, ours, theirs), proposed.iter_slices(BLOCK_PAIRS))
     pairs = pl.concat([pl.DataFrame(schema=PAIRS), *found])
     if within:
         pairs = _one_way(pairs)
@@ -176,19 +179,40 @@ _INVERSE_NUMBERS = {number: NAMES.index(INVERSE.get(name, name)) for number, nam
 def _by_hashes(ours: Seen, theirs: Seen, names: Sequence[str], view: int, within: bool) -> Iterator[pl.DataFrame]:
     """Pairs of which our whole picture looks like that view of theirs."""
     others = theirs.waves(MIDDLES[view - 1]) if view else theirs.waves_NFF
+    others_NK = others.reshape(len(others), -1)
+    lengths_N = _lengths(others_NK)
+    tells = ours.tells_N, theirs.tells_N
     table = buckets(hashes(others), COEFFICIENTS, first=1)
-    unit = _unit(others)
-    for number, name in enumerate(names):
-        mine = turned_waves(ours.waves_NFF, name)
-        unit_mine = _unit(mine)
-        # a turn of two wholes is found from either side
-        half = within and view == 0 and name not in INVERSE
-        for a, b, distance in table.meet(hashes(mine), np.abs(mine.reshape(len(mine), -1)), MOST_BITS):
-            likeness = np.einsum("pk,pk->p", unit_mine[a], unit[b])
-            keep = (likeness >= LEAST_LIKENESS) & ours.tells_N[a] & theirs.tells_N[b]
-            if within:
-                keep &= (a < b) if half else (a != b)
-            yield _proposed(a[keep], b[keep], number, view, distance[keep], likeness[keep], by_features=False)
+    assert table.tables  # made before threads share them
+
+    def asked(job: tuple[int, int]) -> pl.DataFrame:
+        number, start = job
+        mine = turned_waves(ours.waves_NFF[start : start + BLOCK_WAVES], names[number])
+        mine_BK = mine.reshape(len(mine), -1)
+        query, b, distance = table.meet(hashes(mine), np.abs(mine_BK), MOST_BITS)
+        likeness = _dot(mine_BK, query, others_NK, b) / (_lengths(mine_BK)[query] * lengths_N[b])
+        a = query + start
+        keep = (likeness >= LEAST_LIKENESS) & tells[0][a] & tells[1][b]
+        if within:
+            # a turn of two wholes is found from either side
+            keep &= (a < b) if view == 0 and names[number] not in INVERSE else (a != b)
+        return _proposed(a[keep], b[keep], number, view, distance[keep], likeness[keep], by_features=False)
+
+    yield from in_order(asked, [(number, start) for number in range(len(names)) for start in range(0, len(ours), BLOCK_WAVES)])
+
+
+def _lengths(waves_NK: Floats) -> Floats:
+    """Lengths of coefficients without the mean [N], never 0."""
+    return np.asarray(np.maximum(np.sqrt(np.vecdot(waves_NK[:, 1:], waves_NK[:, 1:])), 1e-6), np.float32)
+
+
+def _dot(first_NK: Floats, a: Indices, second_MK: Floats, b: Indices) -> Floats:
+    """Products of rows a of the first with rows b of the second, without their means; a block at a time."""
+    found = np.empty(len(a), np.float32)
+    for start in range(0, len(a), BLOCK_DOTS):
+        part = slice(start, start + BLOCK_DOTS)
+        found[part] = np.vecdot(first_NK[a[part], 1:], second_MK[b[part], 1:])
+    return found
 
 
 def _proposed(
@@ -201,11 +225,6 @@ def _proposed(
     )
 
 
-def _unit(waves_NFF: Floats) -> Floats:
-    flat = waves_NFF.reshape(len(waves_NFF), -1)[:, 1:]
-    return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6), np.float32)
-
-
 def _by_features(ours: Seen, theirs: Seen, within: bool) -> Iterator[pl.DataFrame]:
     """Pairs whose features point the same way, unturned."""
     assert ours.features_ND is not None
@@ -213,7 +232,10 @@ def _by_features(ours: Seen, theirs: Seen, within: bool) -> Iterator[pl.DataFram
     middle = theirs.features_ND[:, :FEATURE_BITS].mean(0)
     mine, other = ours.features_ND[:, :FEATURE_BITS] - middle, theirs.features_ND[:, :FEATURE_BITS] - middle
     table = buckets(codes_of(other), other.shape[1])
-    for a, b, _ in table.meet(codes_of(mine), np.abs(mine), FEATURE_MOST_BITS):
+    for start in range(0, len(mine), BLOCK_WAVES):
+        part = mine[start : start + BLOCK_WAVES]
+        query, b, _ = table.meet(codes_of(part), np.abs(part), FEATURE_MOST_BITS)
+        a = query + start
         likeness = np.einsum("pk,pk->p", ours.features_ND[a], theirs.features_ND[b])
         keep = (likeness >= LEAST_FEATURE_LIKENESS) & ours.tells_N[a] & theirs.tells_N[b]
         keep &= (a < b) if within else True
@@ -255,7 +277,7 @@ def _looked_at(ours: Seen, theirs: Seen, pairs: pl.DataFrame) -> tuple[Indices, 
         grey[rows], colours[rows] = turned(grey[rows], NAMES[number]), turned(colours[rows], NAMES[number])
     other = second.grey_NHW.astype(np.float32)
     laid, correlation = aligned(grey, other, _placements()[pairs["view"].to_numpy() + len(MIDDLES)])
-    rows = np.flatnonzero(correlation >= FLOOR)
+    rows = np.flatnonzero(correlation >= PROMISING)
     sides = ours.sides_N[a[rows]], theirs.sides_N[b[rows]]
     agreement = judge((grey[rows], colours[rows]), (other[rows], second.colour_NPPC[rows]), laid[rows], sides)
     good = agreement >= FLOOR
