@@ -15,6 +15,7 @@ from pipelines.copies.store import ThumbRows
 from pipelines.copies.threads import in_order
 from pipelines.copies.turns import INVERSE, TURNS, turned, turned_waves
 from pipelines.copies.waves import BAND, MIDDLES, WHOLE, View, hashes, inverse, placement, waves
+from pipelines.features import FeatureRows
 
 MOST_BITS = 16  # of 63 in which the hashes of a proposed pair differ at most
 LEAST_LIKENESS = 0.85  # cosine of the waves of a proposed pair
@@ -26,8 +27,7 @@ FEATURE_MOST_BITS = 14
 LEAST_FEATURE_LIKENESS = 0.85
 FLAT = 2.0  # grey levels; a picture that deviates less is no evidence of anything
 BLOCK_PAIRS = 512  # looked at at once
-BLOCK_WAVES = 4096  # pictures transformed at once
-BLOCK_DOTS = 1 << 15  # proposals whose likeness is taken at once
+BLOCK_WAVES = 4096  # pictures transformed, or asked about, at once
 PROMISING = 0.9  # correlation of two thumbnails as they are laid, the least with which they are judged
 FLOOR = 0.5  # agreement below which a pair is not worth keeping as evidence
 COEFFICIENTS = BAND * BAND
@@ -47,11 +47,11 @@ PAIRS: dict[str, type[pl.DataType]] = {
 
 @dataclass(frozen=True)
 class Seen:
-    """Pictures as the search sees them. `sides_N`: root of width times height, px. `features_ND`: unit rows, or None."""
+    """Pictures as the search sees them. `sides_N`: root of width times height, px. `features`: theirs, or None."""
 
     thumbs: ThumbRows
     sides_N: Floats
-    features_ND: Floats | None = None
+    features: FeatureRows | None = None
 
     def __len__(self) -> int:
         return len(self.thumbs)
@@ -59,8 +59,7 @@ class Seen:
     def waves(self, view: View) -> Floats:
         """Cosine coefficients of a view of each picture [N, BAND, BAND]."""
         found = np.empty((len(self), BAND, BAND), np.float32)
-        for start in range(0, len(self), BLOCK_WAVES):
-            part = slice(start, start + BLOCK_WAVES)
+        for part in _blocks(len(self)):
             found[part] = waves(self.thumbs.take(part).grey_NHW, view)
         return found
 
@@ -73,8 +72,7 @@ class Seen:
     def tells_N(self) -> npt.NDArray[np.bool_]:
         """Whether a picture shows anything at all."""
         deviation = np.empty(len(self), np.float32)
-        for start in range(0, len(self), BLOCK_WAVES):
-            part = slice(start, start + BLOCK_WAVES)
+        for part in _blocks(len(self)):
             deviation[part] = self.thumbs.take(part).grey_NHW.std((1, 2))
         return deviation >= FLAT
 
@@ -169,7 +167,7 @@ def _proposals(ours: Seen, theirs: Seen, names: Sequence[str], within: bool) -> 
                     view=-pl.col("view"),
                     turn=pl.col("turn").replace_strict(_INVERSE_NUMBERS, return_dtype=pl.Int8),
                 ).select(list(PROPOSED))
-    if ours.features_ND is not None and theirs.features_ND is not None:
+    if ours.features is not None and theirs.features is not None:
         yield from _by_features(ours, theirs, within)
 
 
@@ -209,8 +207,7 @@ def _lengths(waves_NK: Floats) -> Floats:
 def _dot(first_NK: Floats, a: Indices, second_MK: Floats, b: Indices) -> Floats:
     """Products of rows a of the first with rows b of the second, without their means; a block at a time."""
     found = np.empty(len(a), np.float32)
-    for start in range(0, len(a), BLOCK_DOTS):
-        part = slice(start, start + BLOCK_DOTS)
+    for part in _blocks(len(a)):
         found[part] = np.vecdot(first_NK[a[part], 1:], second_MK[b[part], 1:])
     return found
 
@@ -227,21 +224,32 @@ def _proposed(
 
 def _by_features(ours: Seen, theirs: Seen, within: bool) -> Iterator[pl.DataFrame]:
     """Pairs whose features point the same way, unturned."""
-    assert ours.features_ND is not None
-    assert theirs.features_ND is not None
-    middle = theirs.features_ND[:, :FEATURE_BITS].mean(0)
-    mine, other = ours.features_ND[:, :FEATURE_BITS] - middle, theirs.features_ND[:, :FEATURE_BITS] - middle
-    table = buckets(codes_of(other), other.shape[1])
-    for start in range(0, len(mine), BLOCK_WAVES):
-        part = mine[start : start + BLOCK_WAVES]
-        query, b, _ = table.meet(codes_of(part), np.abs(part), FEATURE_MOST_BITS)
-        a = query + start
-        likeness = np.einsum("pk,pk->p", ours.features_ND[a], theirs.features_ND[b])
+    assert ours.features is not None
+    assert theirs.features is not None
+    total, codes = 0.0, np.empty(len(theirs), np.uint64)
+    for part in _blocks(len(theirs)):
+        total = total + theirs.features.take(part)[:, :FEATURE_BITS].sum(0, dtype=np.float64)
+    middle = np.asarray(total / len(theirs), np.float32)
+    for part in _blocks(len(theirs)):
+        codes[part] = codes_of(theirs.features.take(part)[:, :FEATURE_BITS] - middle)
+    table = buckets(codes, len(middle))
+    for part in _blocks(len(ours)):
+        features = ours.features.take(part)
+        mine = features[:, :FEATURE_BITS] - middle
+        query, b, _ = table.meet(codes_of(mine), np.abs(mine), FEATURE_MOST_BITS)
+        a = query + part.start
+        likeness = np.empty(len(a), np.float32)
+        for some in _blocks(len(a)):
+            likeness[some] = np.vecdot(features[query[some]], theirs.features.take(b[some]))
         keep = (likeness >= LEAST_FEATURE_LIKENESS) & ours.tells_N[a] & theirs.tells_N[b]
         keep &= (a < b) if within else True
         a, b = a[keep], b[keep]
         distance = np.bitwise_count(hashes(ours.waves_NFF[a]) ^ hashes(theirs.waves_NFF[b]))
         yield _proposed(a, b, 0, 0, distance, likeness[keep], by_features=True)
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    return (slice(start, start + BLOCK_WAVES) for start in range(0, count, BLOCK_WAVES))
 
 
 def _placements() -> Floats:
