@@ -5,14 +5,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from benchmarks.image_sets import pictures
 from pipelines.cards import load_card
-from pipelines.images import decode
+from pipelines.images import Unreadable, decode
 from pipelines.layout import Layout
 from pipelines.sources import kind_of
-from pipelines.transfer import Place, Rules
+from pipelines.transfer import Place
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 REAL = ("trashnet", "clothing_small", "coins_eur", "grocery", "elpv_solar", "sign_digits")
@@ -29,11 +29,11 @@ def sources(data: Path = DATA) -> list[Image.Image]:
     found = []
     for domain in EMBEDDED:
         card = load_card(Layout().card(domain))
-        records = kind_of(card, domain).records(card.source, Place(Path(), Path(), domain, Rules(), {}, None))
+        records = kind_of(card, domain).records(card.source, Place(Path(), Path()))
         for record in records:
             try:
                 found.append(decode(record.data, 64_000_000).image)
-            except (ValueError, UnidentifiedImageError):
+            except Unreadable:
                 continue  # planted dirt
     return found
 

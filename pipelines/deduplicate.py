@@ -17,7 +17,7 @@ from pipelines.copies import Seen, ThumbRows, agreements, own_share, pairs_withi
 from pipelines.copy_verdicts import Members, verdicts
 from pipelines.curation import Duplicates
 from pipelines.evidence import EVIDENCE, compared_rows, exact_pairs, near_rows, same_shape, shape, sides
-from pipelines.features import Features, unit_rows
+from pipelines.features import Features
 from pipelines.images import GREY_MODES
 from pipelines.ledger import give
 
@@ -44,7 +44,7 @@ def deduplicate(
     if settings:
         compared = _Compared.of(ranked, thumbs, features if "features" in settings.proposals else None)
         evidence = pl.concat([evidence, compared.evidence(settings)])
-    rows = {row["key"]: row for row in ranked.select(*ROW).iter_rows(named=True)}
+    rows = {row["key"]: row for row in _with_copies(ranked, evidence).select(*ROW).iter_rows(named=True)}
     given: list[dict[str, Any]] = []
     named: dict[str, str] = {}
     indirect = []
@@ -96,8 +96,9 @@ class _Compared:
         readable = ranked.filter(pl.col("pixel_hash").is_not_null())
         counted = readable.with_columns(labels=pl.col("label").n_unique().over("pixel_hash"), shape=shape())
         heads = counted.unique("pixel_hash", keep="first", maintain_order=True).sort("key")
-        unit = None if features is None else unit_rows(features.of(heads["key"])[0])
-        return cls(heads.select("key", "label", "labels", "shape"), Seen(thumbs.pick(heads["key"]), sides(heads), unit))
+        keys = heads["key"]
+        seen = Seen(thumbs.pick(keys), sides(heads), None if features is None else features.rows(keys))
+        return cls(heads.select("key", "label", "labels", "shape"), seen)
 
     def evidence(self, settings: Duplicates) -> pl.DataFrame:
         keys = self.heads["key"]
@@ -111,9 +112,17 @@ class _Compared:
 
     def compare(self, asked: Sequence[tuple[str, str, str]]) -> list[float]:
         """How well pictures (key, other key, turn of the first) agree."""
-        place = {key: number for number, key in enumerate(self.heads["key"])}
-        a, b = (np.array([place[pair[side]] for pair in asked], np.int64) for side in (0, 1))
+        keys = self.heads["key"]  # sorted
+        a, b = (keys.search_sorted(pl.Series([pair[side] for pair in asked])).to_numpy().astype(np.int64) for side in (0, 1))
         return [float(agreement) for agreement in agreements(self.seen, a, b, [pair[2] for pair in asked])]
+
+
+def _with_copies(ranked: pl.DataFrame, evidence: pl.DataFrame) -> pl.DataFrame:
+    """The records that may have a copy, in their order: only these are held as Python's objects."""
+    linked = evidence.filter("copies")
+    keys = pl.concat([linked["key_a"], linked["key_b"]]).unique().implode()
+    of_pixels = pl.coalesce("pixel_hash", "sha256")
+    return ranked.filter((pl.len().over(of_pixels) > 1) | pl.col("key").is_in(keys))
 
 
 def _all_clusters(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import mmap
 import struct
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,14 +29,50 @@ class Features(NamedTuple):
     keys: pl.Series  # String, unique
     features_ND: Floats
 
+    def rows(self, keys: pl.Series) -> "FeatureRows":
+        """Features of these keys by their number, read when they are taken."""
+        return FeatureRows(self.features_ND, self._places(keys).fill_null(-1).to_numpy())
+
+    def _places(self, keys: pl.Series) -> pl.Series:
+        rows = pl.DataFrame({"key": self.keys}).with_columns(row=pl.int_range(pl.len(), dtype=pl.Int64))
+        return pl.DataFrame({"key": keys}).join(rows, on="key", how="left", maintain_order="left")["row"]
+
     def of(self, keys: pl.Series) -> tuple[Floats, npt.NDArray[np.bool_]]:
         """Features [M, D] of these keys in their order, zeros where one has none, and which of them have one [M]."""
-        rows = pl.DataFrame({"key": self.keys}).with_row_index("row")
-        found = pl.DataFrame({"key": keys}).join(rows, on="key", how="left", maintain_order="left")["row"]
+        found = self._places(keys)
         has_M = found.is_not_null().to_numpy()
         features_MD = np.zeros((len(keys), self.features_ND.shape[1]), np.float32)
         features_MD[has_M] = self.features_ND[found.drop_nulls().to_numpy()]
         return features_MD, has_M
+
+
+class FeatureRows:
+    """Features of pictures by number, scaled to length 1 and read as they are taken, so memory does not follow N."""
+
+    def __init__(self, features_MD: Floats, places_N: npt.NDArray[np.int64]) -> None:
+        """`places_N`: the row of each picture, -1 where it has none."""
+        self._features, self._places = features_MD, places_N
+        base: object = features_MD
+        while isinstance(base, np.ndarray):
+            base = base.base
+        self._mapped = base if isinstance(base, mmap.mmap) else None
+
+    @classmethod
+    def of(cls, features_ND: Floats) -> "FeatureRows":
+        """Of pictures in the order of the rows."""
+        return cls(features_ND, np.arange(len(features_ND)))
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def take(self, numbers: slice | npt.NDArray[np.integer]) -> Floats:
+        """Unit rows [K, D] of these pictures, zeros where one has no feature."""
+        places = self._places[numbers]
+        found_KD = np.zeros((len(places), self._features.shape[1]), np.float32)
+        found_KD[places >= 0] = self._features[places[places >= 0]]
+        if self._mapped is not None:
+            self._mapped.madvise(mmap.MADV_DONTNEED)  # what was read need not stay
+        return unit_rows(found_KD)
 
 
 def write_features(folder: Path, keys: pl.Series | None, features_ND: Floats, about: dict[str, Any]) -> None:

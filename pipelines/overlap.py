@@ -11,7 +11,7 @@ import polars as pl
 from pipelines.copies import Seen, ThumbRows, pairs_between
 from pipelines.curation import Duplicates
 from pipelines.evidence import EVIDENCE, exact_rows, near_rows
-from pipelines.features import unit_rows
+from pipelines.features import FeatureRows
 
 SAME_DOMAIN = 0.9  # share of the smaller domain
 OVERLAP: dict[str, type[pl.DataType]] = {
@@ -31,8 +31,8 @@ class Prints(NamedTuple):
 
     def seen(self) -> Seen:
         """The images as the search for near copies sees them."""
-        unit = None if self.features_ND is None else unit_rows(self.features_ND)
-        return Seen(self.thumbs, self.rows["side"].cast(pl.Float32).to_numpy(), unit)
+        features = None if self.features_ND is None else FeatureRows.of(self.features_ND)
+        return Seen(self.thumbs, self.rows["side"].cast(pl.Float32).to_numpy(), features)
 
 
 def find_overlap(prints: Mapping[str, Prints], settings: Duplicates) -> pl.DataFrame:

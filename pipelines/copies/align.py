@@ -15,7 +15,7 @@ COARSE, FINE = 16, 32  # px a side at which pictures are laid over each other
 STEPS = {COARSE: 3, FINE: 3}
 LEAST_SCALE, MOST_SCALE, MOST_SHIFT = 0.72, 1.39, 0.3
 DAMPING = 1e-3
-HOPEFUL = 0.85  # correlation at COARSE, the least with which a pair is looked at further
+HOPEFUL = 0.9  # correlation at COARSE, the least with which a pair is looked at further
 
 
 class Laid(NamedTuple):

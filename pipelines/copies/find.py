@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,10 @@ from pipelines.copies.agree import judge
 from pipelines.copies.align import aligned
 from pipelines.copies.propose import Floats, Indices, buckets, codes_of
 from pipelines.copies.store import ThumbRows
+from pipelines.copies.threads import in_order
 from pipelines.copies.turns import INVERSE, TURNS, turned, turned_waves
 from pipelines.copies.waves import BAND, MIDDLES, WHOLE, View, hashes, inverse, placement, waves
+from pipelines.features import FeatureRows
 
 MOST_BITS = 16  # of 63 in which the hashes of a proposed pair differ at most
 LEAST_LIKENESS = 0.85  # cosine of the waves of a proposed pair
@@ -25,7 +27,8 @@ FEATURE_MOST_BITS = 14
 LEAST_FEATURE_LIKENESS = 0.85
 FLAT = 2.0  # grey levels; a picture that deviates less is no evidence of anything
 BLOCK_PAIRS = 512  # looked at at once
-BLOCK_WAVES = 4096  # pictures transformed at once
+BLOCK_WAVES = 4096  # pictures transformed, or asked about, at once
+PROMISING = 0.9  # correlation of two thumbnails as they are laid, the least with which they are judged
 FLOOR = 0.5  # agreement below which a pair is not worth keeping as evidence
 COEFFICIENTS = BAND * BAND
 NAMES = tuple(TURNS)
@@ -44,11 +47,11 @@ PAIRS: dict[str, type[pl.DataType]] = {
 
 @dataclass(frozen=True)
 class Seen:
-    """Pictures as the search sees them. `sides_N`: root of width times height, px. `features_ND`: unit rows, or None."""
+    """Pictures as the search sees them. `sides_N`: root of width times height, px. `features`: theirs, or None."""
 
     thumbs: ThumbRows
     sides_N: Floats
-    features_ND: Floats | None = None
+    features: FeatureRows | None = None
 
     def __len__(self) -> int:
         return len(self.thumbs)
@@ -56,8 +59,7 @@ class Seen:
     def waves(self, view: View) -> Floats:
         """Cosine coefficients of a view of each picture [N, BAND, BAND]."""
         found = np.empty((len(self), BAND, BAND), np.float32)
-        for start in range(0, len(self), BLOCK_WAVES):
-            part = slice(start, start + BLOCK_WAVES)
+        for part in _blocks(len(self)):
             found[part] = waves(self.thumbs.take(part).grey_NHW, view)
         return found
 
@@ -70,8 +72,7 @@ class Seen:
     def tells_N(self) -> npt.NDArray[np.bool_]:
         """Whether a picture shows anything at all."""
         deviation = np.empty(len(self), np.float32)
-        for start in range(0, len(self), BLOCK_WAVES):
-            part = slice(start, start + BLOCK_WAVES)
+        for part in _blocks(len(self)):
             deviation[part] = self.thumbs.take(part).grey_NHW.std((1, 2))
         return deviation >= FLAT
 
@@ -102,7 +103,7 @@ def agreements(seen: Seen, a_P: Indices, b_P: Indices, turns: Sequence[str]) -> 
 
 def _pairs(ours: Seen, theirs: Seen, turns: bool, within: bool) -> pl.DataFrame:
     proposed = _likeliest(_proposals(ours, theirs, NAMES if turns else NAMES[:1], within))
-    found = [_judged(ours, theirs, block) for block in proposed.iter_slices(BLOCK_PAIRS)]
+    found = in_order(partial(_judged, ours, theirs), proposed.iter_slices(BLOCK_PAIRS))
     pairs = pl.concat([pl.DataFrame(schema=PAIRS), *found])
     if within:
         pairs = _one_way(pairs)
@@ -166,7 +167,7 @@ def _proposals(ours: Seen, theirs: Seen, names: Sequence[str], within: bool) -> 
                     view=-pl.col("view"),
                     turn=pl.col("turn").replace_strict(_INVERSE_NUMBERS, return_dtype=pl.Int8),
                 ).select(list(PROPOSED))
-    if ours.features_ND is not None and theirs.features_ND is not None:
+    if ours.features is not None and theirs.features is not None:
         yield from _by_features(ours, theirs, within)
 
 
@@ -176,19 +177,39 @@ _INVERSE_NUMBERS = {number: NAMES.index(INVERSE.get(name, name)) for number, nam
 def _by_hashes(ours: Seen, theirs: Seen, names: Sequence[str], view: int, within: bool) -> Iterator[pl.DataFrame]:
     """Pairs of which our whole picture looks like that view of theirs."""
     others = theirs.waves(MIDDLES[view - 1]) if view else theirs.waves_NFF
+    others_NK = others.reshape(len(others), -1)
+    lengths_N = _lengths(others_NK)
+    tells = ours.tells_N, theirs.tells_N
     table = buckets(hashes(others), COEFFICIENTS, first=1)
-    unit = _unit(others)
-    for number, name in enumerate(names):
-        mine = turned_waves(ours.waves_NFF, name)
-        unit_mine = _unit(mine)
-        # a turn of two wholes is found from either side
-        half = within and view == 0 and name not in INVERSE
-        for a, b, distance in table.meet(hashes(mine), np.abs(mine.reshape(len(mine), -1)), MOST_BITS):
-            likeness = np.einsum("pk,pk->p", unit_mine[a], unit[b])
-            keep = (likeness >= LEAST_LIKENESS) & ours.tells_N[a] & theirs.tells_N[b]
-            if within:
-                keep &= (a < b) if half else (a != b)
-            yield _proposed(a[keep], b[keep], number, view, distance[keep], likeness[keep], by_features=False)
+    assert table.tables  # made before threads share them
+
+    def asked(job: tuple[int, int]) -> pl.DataFrame:
+        number, start = job
+        mine = turned_waves(ours.waves_NFF[start : start + BLOCK_WAVES], names[number])
+        mine_BK = mine.reshape(len(mine), -1)
+        query, b, distance = table.meet(hashes(mine), np.abs(mine_BK), MOST_BITS)
+        likeness = _dot(mine_BK, query, others_NK, b) / (_lengths(mine_BK)[query] * lengths_N[b])
+        a = query + start
+        keep = (likeness >= LEAST_LIKENESS) & tells[0][a] & tells[1][b]
+        if within:
+            # a turn of two wholes is found from either side
+            keep &= (a < b) if view == 0 and names[number] not in INVERSE else (a != b)
+        return _proposed(a[keep], b[keep], number, view, distance[keep], likeness[keep], by_features=False)
+
+    yield from in_order(asked, [(number, start) for number in range(len(names)) for start in range(0, len(ours), BLOCK_WAVES)])
+
+
+def _lengths(waves_NK: Floats) -> Floats:
+    """Lengths of coefficients without the mean [N], never 0."""
+    return np.asarray(np.maximum(np.sqrt(np.vecdot(waves_NK[:, 1:], waves_NK[:, 1:])), 1e-6), np.float32)
+
+
+def _dot(first_NK: Floats, a: Indices, second_MK: Floats, b: Indices) -> Floats:
+    """Products of rows a of the first with rows b of the second, without their means; a block at a time."""
+    found = np.empty(len(a), np.float32)
+    for part in _blocks(len(a)):
+        found[part] = np.vecdot(first_NK[a[part], 1:], second_MK[b[part], 1:])
+    return found
 
 
 def _proposed(
@@ -201,25 +222,34 @@ def _proposed(
     )
 
 
-def _unit(waves_NFF: Floats) -> Floats:
-    flat = waves_NFF.reshape(len(waves_NFF), -1)[:, 1:]
-    return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6), np.float32)
-
-
 def _by_features(ours: Seen, theirs: Seen, within: bool) -> Iterator[pl.DataFrame]:
     """Pairs whose features point the same way, unturned."""
-    assert ours.features_ND is not None
-    assert theirs.features_ND is not None
-    middle = theirs.features_ND[:, :FEATURE_BITS].mean(0)
-    mine, other = ours.features_ND[:, :FEATURE_BITS] - middle, theirs.features_ND[:, :FEATURE_BITS] - middle
-    table = buckets(codes_of(other), other.shape[1])
-    for a, b, _ in table.meet(codes_of(mine), np.abs(mine), FEATURE_MOST_BITS):
-        likeness = np.einsum("pk,pk->p", ours.features_ND[a], theirs.features_ND[b])
+    assert ours.features is not None
+    assert theirs.features is not None
+    total, codes = 0.0, np.empty(len(theirs), np.uint64)
+    for part in _blocks(len(theirs)):
+        total = total + theirs.features.take(part)[:, :FEATURE_BITS].sum(0, dtype=np.float64)
+    middle = np.asarray(total / len(theirs), np.float32)
+    for part in _blocks(len(theirs)):
+        codes[part] = codes_of(theirs.features.take(part)[:, :FEATURE_BITS] - middle)
+    table = buckets(codes, len(middle))
+    for part in _blocks(len(ours)):
+        features = ours.features.take(part)
+        mine = features[:, :FEATURE_BITS] - middle
+        query, b, _ = table.meet(codes_of(mine), np.abs(mine), FEATURE_MOST_BITS)
+        a = query + part.start
+        likeness = np.empty(len(a), np.float32)
+        for some in _blocks(len(a)):
+            likeness[some] = np.vecdot(features[query[some]], theirs.features.take(b[some]))
         keep = (likeness >= LEAST_FEATURE_LIKENESS) & ours.tells_N[a] & theirs.tells_N[b]
         keep &= (a < b) if within else True
         a, b = a[keep], b[keep]
         distance = np.bitwise_count(hashes(ours.waves_NFF[a]) ^ hashes(theirs.waves_NFF[b]))
         yield _proposed(a, b, 0, 0, distance, likeness[keep], by_features=True)
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    return (slice(start, start + BLOCK_WAVES) for start in range(0, count, BLOCK_WAVES))
 
 
 def _placements() -> Floats:
@@ -255,7 +285,7 @@ def _looked_at(ours: Seen, theirs: Seen, pairs: pl.DataFrame) -> tuple[Indices, 
         grey[rows], colours[rows] = turned(grey[rows], NAMES[number]), turned(colours[rows], NAMES[number])
     other = second.grey_NHW.astype(np.float32)
     laid, correlation = aligned(grey, other, _placements()[pairs["view"].to_numpy() + len(MIDDLES)])
-    rows = np.flatnonzero(correlation >= FLOOR)
+    rows = np.flatnonzero(correlation >= PROMISING)
     sides = ours.sides_N[a[rows]], theirs.sides_N[b[rows]]
     agreement = judge((grey[rows], colours[rows]), (other[rows], second.colour_NPPC[rows]), laid[rows], sides)
     good = agreement >= FLOOR

@@ -5,7 +5,6 @@ tried both ways (multi-probe, Lv et al. 2007). A band has as many bits as keep b
 bucket that is full all the same only a window is taken, so the work grows with the number of pictures.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,8 +15,8 @@ BANDS = 16
 PROBES = 2  # least certain bits of a band that are tried both ways
 FEWEST_BITS, MOST_BITS = 10, 22  # of a band
 SPARE_BITS = 2  # of a band, beyond those that would put one picture into each bucket
+PLACE_BITS = 31  # the bits of a number that a place within a band takes
 WINDOW = 32  # members of a bucket that a query meets at most
-BLOCK = 1 << 16  # queries at once
 
 Floats = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.uint64]
@@ -53,23 +52,24 @@ class Buckets:
             found.append((starts, np.argsort(keys, kind="stable").astype(np.int32)))
         return found
 
-    def meet(self, codes_N: Codes, sure_NK: Floats, most_bits: int) -> Iterator[tuple[Indices, Indices, npt.NDArray[np.uint8]]]:
+    def meet(self, codes_N: Codes, sure_NK: Floats, most_bits: int) -> tuple[Indices, Indices, npt.NDArray[np.uint8]]:
         """(query, picture, differing bits) of those that share a bucket and differ in at most `most_bits`.
 
-        Each pair comes once. `sure_NK`: how certain each sign of a query is, e.g. the size of its coordinate.
+        Each pair comes once, in order. `sure_NK`: how certain each sign of a query is, e.g. the size of its coordinate.
+        Memory is a few hundred bytes a query and band, so many queries are better asked in blocks.
         """
-        for start in range(0, len(codes_N), BLOCK):
-            codes, sure = codes_N[start : start + BLOCK], sure_NK[start : start + BLOCK]
-            met = [self._band(number, codes, sure, most_bits) for number in range(len(self.places_LK))]
-            pairs = np.unique(np.concatenate(met)) if met else np.empty(0, np.int64)
-            query, picture = np.divmod(pairs, max(1, len(self.codes_M)))
-            yield query + start, picture, np.bitwise_count(codes[query] ^ self.codes_M[picture])
+        sure_KN = np.ascontiguousarray(sure_NK.T, np.float32)
+        met = [self._band(number, codes_N, sure_KN, most_bits) for number in range(len(self.places_LK))]
+        pairs = np.sort(np.concatenate([np.empty(0, np.int64), *met]))
+        pairs = pairs[np.diff(pairs, prepend=-1) > 0]
+        query, picture = np.divmod(pairs, max(1, len(self.codes_M)))
+        return query, picture, np.bitwise_count(codes_N[query] ^ self.codes_M[picture])
 
-    def _band(self, number: int, codes_N: Codes, sure_NK: Floats, most_bits: int) -> Indices:
+    def _band(self, number: int, codes_N: Codes, sure_KN: Floats, most_bits: int) -> Indices:
         """query * M + picture of one band's pairs."""
         places_K = self.places_LK[number]
         starts, members = self.tables[number]
-        keys = probed(band_keys(codes_N, places_K), sure_NK[:, places_K])
+        keys = probed(band_keys(codes_N, places_K), sure_KN[places_K])
         first, sizes = starts[keys], starts[keys + 1] - starts[keys]
         # of a full bucket each query meets a window of its own, so that together they still tie the bucket together
         full = sizes > WINDOW
@@ -100,13 +100,22 @@ def band_keys(codes_N: Codes, places_K: npt.NDArray[np.int64]) -> npt.NDArray[np
     return keys.astype(np.int32)
 
 
-def probed(keys_N: npt.NDArray[np.int32], sure_NK: Floats) -> npt.NDArray[np.int32]:
-    """Each key with every choice of its PROBES least certain bits flipped: [N, 2 ** PROBES]."""
-    last = sure_NK.shape[1] - 1
-    probes = min(PROBES, last + 1)
-    weakest = np.argpartition(sure_NK, probes - 1, axis=1)[:, :probes]
-    flips = (1 << (last - weakest)).astype(np.int32)
+def probed(keys_N: npt.NDArray[np.int32], sure_KN: Floats) -> npt.NDArray[np.int32]:
+    """Each key with every choice of its PROBES least certain bits flipped: [N, 2 ** PROBES]. `sure_KN` is not negative."""
+    last = len(sure_KN) - 1
     keys = keys_N[:, None]
-    for place in range(probes):
-        keys = np.concatenate([keys, keys ^ flips[:, place : place + 1]], axis=1)
+    for weakest_N in _weakest(sure_KN, min(PROBES, last + 1)):
+        flips = (1 << (last - weakest_N)).astype(np.int32)
+        keys = np.concatenate([keys, keys ^ flips[:, None]], axis=1)
     return keys
+
+
+def _weakest(sure_KN: Floats, number: int) -> list[npt.NDArray[np.int32]]:
+    """Of each query the places of its `number` smallest coordinates, smallest first; row by row, which numpy does fast."""
+    lowest = [np.full(sure_KN.shape[1], 0xFFFFFFFF, np.uint32) for _ in range(number)]
+    for place, sure_N in enumerate(sure_KN):
+        # numbers that are not negative are ordered as their bits are; the last of these tell the place
+        entry_N = (sure_N.view(np.uint32) & np.uint32(0xFFFFFFFF - PLACE_BITS)) | np.uint32(place)
+        for rank, low_N in enumerate(lowest):
+            lowest[rank], entry_N = np.minimum(low_N, entry_N), np.maximum(low_N, entry_N)
+    return [(low_N & np.uint32(PLACE_BITS)).astype(np.int32) for low_N in lowest]

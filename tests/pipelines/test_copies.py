@@ -17,6 +17,7 @@ from pipelines.copies.store import scratch_thumbs
 from pipelines.copies.thumbs import SIDE, THUMB_BYTES, rows_of, thumbs_of
 from pipelines.copies.turns import TURNS, turned, turned_waves
 from pipelines.copies.waves import MIDDLES, hashes, inverse, placement, waves
+from pipelines.features import FeatureRows
 
 TRANSPOSES = {
     "none": None,
@@ -246,7 +247,7 @@ def test_features_propose_what_hashes_do_not() -> None:
     rng = np.random.default_rng(0)
     features_ND = np.concatenate([rows := rng.standard_normal((4, 64)).astype(np.float32), rows])
     features_ND /= np.linalg.norm(features_ND, axis=1, keepdims=True)
-    told = Seen(pictures.thumbs, pictures.sides_N, features_ND)
+    told = Seen(pictures.thumbs, pictures.sides_N, FeatureRows.of(features_ND))
     assert set(pairs_within(told)["proposed_by"]) <= {"hashes", "features"}
     assert pairs_within(told).height >= pairs_within(pictures).height
 
