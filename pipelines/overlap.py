@@ -1,14 +1,14 @@
 """Leakage between domains: images that occur in more than one, and what must stay out of training for it."""
 
-from collections.abc import Mapping
-from itertools import combinations
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from pipelines.copies import Seen, ThumbRows, pairs_between
+from pipelines.copies import Seen, ThumbRows, pairs_within
+from pipelines.copies.stacked import StackedFeatures, StackedThumbs
 from pipelines.curation import Duplicates
 from pipelines.evidence import EVIDENCE, exact_rows, near_rows
 from pipelines.features import FeatureRows
@@ -39,26 +39,41 @@ def find_overlap(prints: Mapping[str, Prints], settings: Duplicates) -> pl.DataF
     """Images that occur in two domains: one row a pair, with the strictest step that holds. domain_a < domain_b, sorted.
 
     The steps are those within a domain: equal bytes, equal pixels, and near copies that hashes or features propose and pixels
-    confirm.
+    confirm. All domains are searched at once, so the work grows with the images and not with the pairs of domains.
     """
-    seen = {domain: found.seen() for domain, found in prints.items()}
-    found = [pl.DataFrame(schema=OVERLAP)]
-    for one, other in combinations(sorted(prints), 2):
-        pairs = _between(prints[one], prints[other], seen[one], seen[other], settings)
-        found.append(pairs.with_columns(domain_a=pl.lit(one), domain_b=pl.lit(other)).select(list(OVERLAP)))
-    return pl.concat(found).sort("domain_a", "domain_b", "key_a", "key_b")
+    names = sorted(name for name, found in prints.items() if found.rows.height)
+    if len(names) < 2:
+        return pl.DataFrame(schema=OVERLAP)
+    rows = pl.concat([prints[name].rows.with_columns(domain=pl.lit(name)) for name in names], how="diagonal")
+    exact = [_equal(rows, column, step) for column, step in (("sha256", "bytes"), ("pixel_hash", "pixels"))]
+    pairs = pl.concat([*exact, _near([prints[name] for name in names], rows, settings)])
+    first = pairs.unique(["domain_a", "key_a", "domain_b", "key_b"], keep="first", maintain_order=True)
+    return first.select(list(OVERLAP)).sort("domain_a", "domain_b", "key_a", "key_b")
 
 
-def _between(ours: Prints, theirs: Prints, our_seen: Seen, their_seen: Seen, settings: Duplicates) -> pl.DataFrame:
-    pairs = pairs_between(our_seen, their_seen, settings.turns)
-    near = near_rows(pairs, ours.rows["key"], theirs.rows["key"], settings.agreement).filter("copies")
-    exact = [_equal(ours.rows, theirs.rows, column, step) for column, step in (("sha256", "bytes"), ("pixel_hash", "pixels"))]
-    return pl.concat([*exact, near]).unique(["key_a", "key_b"], keep="first", maintain_order=True)
+def _near(prints: Sequence[Prints], rows: pl.DataFrame, settings: Duplicates) -> pl.DataFrame:
+    """Evidence of near copies in different domains; `rows` are those of all, one domain's behind the other's."""
+    parts = [one.seen() for one in prints]
+    features = [part.features for part in parts if isinstance(part.features, FeatureRows)]
+    seen = Seen(
+        StackedThumbs([one.thumbs for one in prints]),
+        np.concatenate([part.sides_N for part in parts]),
+        StackedFeatures(features) if len(features) == len(parts) and "features" in settings.proposals else None,
+        np.repeat(np.arange(len(parts)), [len(part) for part in parts]),
+    )
+    pairs = pairs_within(seen, settings.turns).filter(pl.col("agreement") >= settings.agreement)
+    found = near_rows(pairs, rows["key"], rows["key"], settings.agreement)
+    return found.with_columns(
+        domain_a=pl.Series(rows["domain"].gather(pairs["a"])), domain_b=pl.Series(rows["domain"].gather(pairs["b"]))
+    ).drop("copies")
 
 
-def _equal(ours: pl.DataFrame, theirs: pl.DataFrame, column: str, step: str) -> pl.DataFrame:
-    both = ours.select(column, key_a="key").join(theirs.select(column, key_b="key"), on=column)
-    return exact_rows(both.select("key_a", "key_b", pl.lit(step).alias("step")))
+def _equal(rows: pl.DataFrame, column: str, step: str) -> pl.DataFrame:
+    named = rows.select(column, "domain", "key")
+    both = named.join(named, on=column, suffix="_b").filter(pl.col("domain") < pl.col("domain_b"))
+    pairs = both.select(domain_a="domain", key_a="key", domain_b="domain_b", key_b="key_b")
+    certain = exact_rows(pairs.select("key_a", "key_b", pl.lit(step).alias("step")))
+    return certain.with_columns(pairs["domain_a"], pairs["domain_b"]).drop("copies")
 
 
 def exclusions(overlap: pl.DataFrame, roles: dict[str, str]) -> pl.DataFrame:

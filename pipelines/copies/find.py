@@ -11,6 +11,7 @@ import polars as pl
 from pipelines.copies.agree import judge
 from pipelines.copies.align import aligned
 from pipelines.copies.propose import Floats, Indices, buckets, codes_of
+from pipelines.copies.stacked import StackedFeatures, StackedThumbs
 from pipelines.copies.store import ThumbRows
 from pipelines.copies.threads import in_order
 from pipelines.copies.turns import INVERSE, TURNS, turned, turned_waves
@@ -47,11 +48,15 @@ PAIRS: dict[str, type[pl.DataType]] = {
 
 @dataclass(frozen=True)
 class Seen:
-    """Pictures as the search sees them. `sides_N`: root of width times height, px. `features`: theirs, or None."""
+    """Pictures as the search sees them. `sides_N`: root of width times height, px. `features`: theirs, or None.
 
-    thumbs: ThumbRows
+    `sets_N`: where given, only pairs of pictures of different sets are looked for.
+    """
+
+    thumbs: ThumbRows | StackedThumbs
     sides_N: Floats
-    features: FeatureRows | None = None
+    features: FeatureRows | StackedFeatures | None = None
+    sets_N: Indices | None = None
 
     def __len__(self) -> int:
         return len(self.thumbs)
@@ -194,9 +199,15 @@ def _by_hashes(ours: Seen, theirs: Seen, names: Sequence[str], view: int, within
         if within:
             # a turn of two wholes is found from either side
             keep &= (a < b) if view == 0 and names[number] not in INVERSE else (a != b)
+            keep &= _apart(ours, a, b)
         return _proposed(a[keep], b[keep], number, view, distance[keep], likeness[keep], by_features=False)
 
     yield from in_order(asked, [(number, start) for number in range(len(names)) for start in range(0, len(ours), BLOCK_WAVES)])
+
+
+def _apart(seen: Seen, a: Indices, b: Indices) -> npt.NDArray[np.bool_]:
+    """Whether two pictures may make a pair: those of one set may not, where sets are named."""
+    return np.ones(len(a), bool) if seen.sets_N is None else np.asarray(seen.sets_N[a] != seen.sets_N[b])
 
 
 def _lengths(waves_NK: Floats) -> Floats:
@@ -242,7 +253,8 @@ def _by_features(ours: Seen, theirs: Seen, within: bool) -> Iterator[pl.DataFram
         for some in _blocks(len(a)):
             likeness[some] = np.vecdot(features[query[some]], theirs.features.take(b[some]))
         keep = (likeness >= LEAST_FEATURE_LIKENESS) & ours.tells_N[a] & theirs.tells_N[b]
-        keep &= (a < b) if within else True
+        if within:
+            keep &= (a < b) & _apart(ours, a, b)
         a, b = a[keep], b[keep]
         distance = np.bitwise_count(hashes(ours.waves_NFF[a]) ^ hashes(theirs.waves_NFF[b]))
         yield _proposed(a, b, 0, 0, distance, likeness[keep], by_features=True)

@@ -126,3 +126,19 @@ def test_domains_with_the_same_images_are_refused() -> None:
         refuse_same_domain(overlap, sizes)
     assert same_domain(overlap, sizes | {"small": 11}) == []
     refuse_same_domain(overlap, sizes | {"small": 11})
+
+
+def test_several_domains_are_searched_at_once_and_none_within_itself() -> None:
+    domains = {
+        "a": fingerprints("a", coded(scene(0)), coded(scene(0).resize((60, 60))), coded(scene(1))),
+        "b": fingerprints("b", coded(scene(1).resize((60, 60)))),
+        "c": fingerprints("c", coded(scene(0).resize((50, 50))), coded(scene(1).resize((50, 50)))),
+    }
+    pairs = overlap_of(domains).select("domain_a", "key_a", "domain_b", "key_b").rows()
+    assert pairs == [
+        ("a", "a2", "b", "b0"),
+        ("a", "a0", "c", "c0"),
+        ("a", "a1", "c", "c0"),
+        ("a", "a2", "c", "c1"),
+        ("b", "b0", "c", "c1"),
+    ]

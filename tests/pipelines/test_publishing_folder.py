@@ -15,6 +15,7 @@ from made_domains import write_card, write_params
 
 from pipelines.__main__ import main
 from pipelines.layout import Layout
+from pipelines.sums import write_sums
 
 ROLES = {"pebbles": "train", "leaves": "held_out"}
 DOCUMENTS = {"README.md", "LICENSE.md", "croissant.json", "SHA256SUMS"}
@@ -230,8 +231,10 @@ def test_what_is_not_as_checked_is_not_published(root: Path, capsys: pytest.Capt
     layout.overrides("leaves").unlink()
     about = layout.raw("leaves") / "source.json"
     about.write_text(about.read_text().replace("leaves.zip", "other.zip"))
+    write_sums(layout.raw("leaves"))
     assert "holds other records than it was curated from" in line()
     about.write_text(about.read_text().replace("other.zip", "leaves.zip"))
+    write_sums(layout.raw("leaves"))
     shutil.rmtree(layout.domain("leaves"))
     assert "not curated yet" in line()
 
