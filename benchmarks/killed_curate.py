@@ -5,8 +5,8 @@
 The stage runs as a user runs it, in a process of its own under Prefect. Its process alone is killed (SIGKILL; what it started
 must end by itself), at moments drawn at random within each step, and before a rename or removal drawn among those that put the
 two new folders in place. Every other time there are curated folders of other settings to be replaced. Then it runs to its end:
-the project's files must be those of an undisturbed run, by name and byte for byte, and nothing may be left beside them, in the
-folder for temporary files or in shared memory. Prints a row a step.
+the project's files must be those of an undisturbed run, by name and byte for byte, and nothing may be left beside them or in
+the folder for temporary files. Prints a row a step.
 """
 
 import argparse
@@ -37,7 +37,6 @@ from pipelines.layout import Layout
 
 ROOT = Path(__file__).parents[1]
 PORTS = range(4220, 4240)
-SHARED = Path("/dev/shm")
 SECONDS_TO_END = 20.0  # for what a killed process had started
 
 
@@ -210,8 +209,8 @@ class Project:
         return [layout.domain(DOMAIN), layout.features(DOMAIN)]
 
     def _names(self) -> set[str]:
-        """What lies in the folder for temporary files and in shared memory."""
-        return {str(path) for folder in (self.temporary, SHARED) if folder.is_dir() for path in folder.iterdir()}
+        """What lies in the folder for temporary files."""
+        return {str(path) for path in self.temporary.rglob("*")}
 
     def _environment(self) -> dict[str, str]:
         return os.environ | {"TMPDIR": str(self.temporary), "PYTHONPATH": str(ROOT)}
