@@ -105,28 +105,28 @@ class Project:
         card = {"id": DOMAIN, "title": "Pebbles", "domain": "stones", "description": "Discs.", "licence": "CC0-1.0"}
         card["source"] = {"kind": "archive", "locator": "pebbles.zip"}  # type: ignore[assignment]
         (self.root / "collections" / f"{DOMAIN}.yaml").write_text(yaml.safe_dump(card))
-        self._params(runner, seed=1)
+        self._runner = runner
+        self._params(seed=0)
         if encoder is None:
             self._stage("encoder")
         else:
             Layout(self.root).encoder.parent.mkdir()
             shutil.copy(encoder, Layout(self.root).encoder)
-        for stage in ("download", "embed", "curate"):
+        for stage in ("download", "embed"):
             self._stage(stage, DOMAIN)
-        for path in self._made():
-            shutil.move(path, self._aside / path.parent.name)
-        self._params(runner, seed=0)
         begun = self.begin()
         self._steps = dict(self._follow(begun))
         assert begun.wait() == 0, "the undisturbed run failed"
         self.seconds = self._steps[SYNC] - self._steps[STEPS[0]]
         self.operations = int(self._steps[AFTER])
         self._shorter = dict.fromkeys((*STEPS, PLACING), 1.0)  # the machine may be less busy later
-        self.whole, self._shared = self.files(), self._names()
+        self.whole, self._before = self.files(), self._names()
 
     def killed(self, kills: int, seed: int, *, run_again: bool = True) -> Iterator[Kill]:
         """Kill so many runs; each is followed by one that ends where `run_again`."""
         chance = random.Random(seed)
+        if run_again:
+            self._curate_otherwise()
         for number in range(kills):
             drawn = (*STEPS, PLACING)[number % (len(STEPS) + 1)]
             self._former(there=number % 2 == 1 and run_again)
@@ -141,7 +141,7 @@ class Project:
         """Run undisturbed and note what is not as it should be."""
         assert self.begin().wait() == 0, "the run after a kill failed"
         now = self.files()
-        kill.stray = sorted((now.keys() - self.whole.keys()) | (self._names() - self._shared))
+        kill.stray = sorted((now.keys() - self.whole.keys()) | (self._names() - self._before))
         kill.identical = {name: now.get(name) for name in self.whole} == self.whole
 
     def begin(self, operations: int = -1) -> subprocess.Popen[str]:
@@ -182,7 +182,7 @@ class Project:
         _, alive = psutil.wait_procs(family[1:], timeout=SECONDS_TO_END)
         for orphan in alive:
             orphan.kill()
-        left = sorted((self.files().keys() - self.whole.keys()) | (self._names() - self._shared))
+        left = sorted((self.files().keys() - self.whole.keys()) | (self._names() - self._before))
         step = drawn if step == "start" else step
         return Kill(drawn, step, former, left, len(alive))
 
@@ -197,6 +197,14 @@ class Project:
             if line.startswith("step "):
                 _, step, when = line.split(" ", 2)
                 yield step, float(when)
+
+    def _curate_otherwise(self) -> None:
+        """Set curated folders of another seed aside."""
+        self._params(seed=1)
+        self._stage("curate", DOMAIN)
+        for path in self._made():
+            shutil.move(path, self._aside / path.parent.name)
+        self._params(seed=0)
 
     def _former(self, *, there: bool) -> None:
         for path in self._made():
@@ -215,12 +223,12 @@ class Project:
     def _environment(self) -> dict[str, str]:
         return os.environ | {"TMPDIR": str(self.temporary), "PYTHONPATH": str(ROOT)}
 
-    def _params(self, runner: str, seed: int) -> None:
+    def _params(self, seed: int) -> None:
         values = {
             "domains": {DOMAIN: "train", "shells": "held_out"},
             "sources_folder": ".",
             "allow_licences": "all",
-            "runner": {"kind": runner},
+            "runner": {"kind": self._runner},
             "curation": {"seed": seed, "min_per_class": 5},
             "training": {},
             "measurement": {},
