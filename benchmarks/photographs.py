@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -38,11 +39,11 @@ def sources(data: Path = DATA) -> list[Image.Image]:
     return found
 
 
-def jpegs(count: int, side: int, data: Path = DATA, seed: int = 0) -> Iterator[bytes]:
-    """`count` different JPEGs whose longer side is `side` px."""
+def jpegs(number: int, side: int, data: Path = DATA, seed: int = 0) -> Iterator[bytes]:
+    """So many different JPEGs whose longer side is `side` px."""
     images = sources(data)
-    for number in range(count):
-        yield jpeg(images, side, np.random.default_rng([seed, number]))
+    for place in range(number):
+        yield jpeg(images, side, np.random.default_rng([seed, place]))
 
 
 def jpeg(images: Sequence[Image.Image], side: int, rng: np.random.Generator) -> bytes:
@@ -62,3 +63,25 @@ def jpeg(images: Sequence[Image.Image], side: int, rng: np.random.Generator) -> 
     buffer = io.BytesIO()
     Image.fromarray(np.clip(levels, 0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=QUALITY)
     return buffer.getvalue()
+
+
+def blends(side: int, data: Path = DATA, most: int = 60) -> Iterator[bytes]:
+    """Different JPEGs without end, made faster than `jpegs` does: windows of two enlarged pictures, one over the other."""
+    chosen = np.random.default_rng(0).permutation(len(found := sources(data)))[:most]
+    large = []
+    for number in chosen:
+        scale = 1.5 * side / min(found[number].size)
+        size = [round(length * scale) for length in found[number].size]
+        levels = np.asarray(found[number].resize((size[0], size[1]), Image.Resampling.BICUBIC), np.float32)
+        grain = np.random.default_rng(int(number)).normal(0, 2 * GRAIN, levels.shape).astype(np.float32)
+        large.append(Image.fromarray(np.clip(levels + grain, 0, 255).astype(np.uint8)))
+    for number in count():
+        rng = np.random.default_rng([1, number])
+        windows = []
+        for one in rng.choice(len(large), 2, replace=False):
+            x, y = (int(rng.integers(length - side + 1)) for length in large[one].size)
+            window = large[one].crop((x, y, x + side, y + side * 3 // 4))
+            windows.append(window.transpose(Image.Transpose.ROTATE_180) if rng.integers(2) else window)
+        buffer = io.BytesIO()
+        Image.blend(windows[0], windows[1], float(rng.uniform(0.25, 0.75))).save(buffer, "JPEG", quality=QUALITY)
+        yield buffer.getvalue()

@@ -107,7 +107,11 @@ def agreements(seen: Seen, a_P: Indices, b_P: Indices, turns: Sequence[str]) -> 
 
 
 def _pairs(ours: Seen, theirs: Seen, turns: bool, within: bool) -> pl.DataFrame:
-    proposed = _likeliest(_proposals(ours, theirs, NAMES if turns else NAMES[:1], within))
+    return _confirmed(ours, theirs, _likeliest(_proposals(ours, theirs, NAMES if turns else NAMES[:1], within)), within)
+
+
+def _confirmed(ours: Seen, theirs: Seen, proposed: pl.DataFrame, within: bool) -> pl.DataFrame:
+    """One row a pair in the form of PAIRS, of those that pixels bear out."""
     found = in_order(partial(_judged, ours, theirs), proposed.iter_slices(BLOCK_PAIRS))
     pairs = pl.concat([pl.DataFrame(schema=PAIRS), *found])
     if within:

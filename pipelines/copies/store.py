@@ -44,14 +44,17 @@ class ThumbRows:
 
     def take(self, numbers: Numbers) -> Thumbs:
         """Thumbnails of these pictures by number, copied into memory."""
-        found = thumbs_of(self._rows[self._places[numbers]])
-        if self._mapped is not None:
-            self._mapped.madvise(mmap.MADV_DONTNEED)  # what was read need not stay
-        return found
+        return thumbs_of(self._copied(numbers))
 
     def raw(self, numbers: Numbers) -> list[bytes]:
         """The same as bytes."""
-        return [row.tobytes() for row in self._rows[self._places[numbers]]]
+        return [row.tobytes() for row in self._copied(numbers)]
+
+    def _copied(self, numbers: Numbers) -> Bytes:
+        found = self._rows[self._places[numbers]]
+        if self._mapped is not None:
+            self._mapped.madvise(mmap.MADV_DONTNEED)  # what was read need not stay
+        return found
 
 
 class ThumbWriter:
