@@ -18,7 +18,7 @@ from pipelines.deduplicate import deduplicate
 from pipelines.features import Features
 from pipelines.layout import Layout
 from pipelines.ledger import faults
-from pipelines.overrides import Overrides, apply, load_overrides
+from pipelines.overrides import NOTHING, Overrides, apply, load_overrides
 from pipelines.settings import validate
 
 K, L = "3f2a000000000000-9c1d22aa", "77ab000000000000-00ff1234"
@@ -168,12 +168,18 @@ def test_what_dvc_sees(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         write_card(tmp_path, name)
     assert main(["by_hand"], tmp_path) == 0
     assert "by_hand: hands decided on nothing" in capsys.readouterr().out
-    assert {path.name: path.read_text() for path in layout.seen.iterdir()} == {"coins.yaml": "", "shells.yaml": ""}
+    assert {path.name: path.read_text() for path in layout.seen.iterdir()} == {
+        "coins.yaml": NOTHING.decode(),
+        "shells.yaml": NOTHING.decode(),
+    }
     text = f"drop: {{{K}: {{reason: x}}}}"
     layout.overrides("coins").write_text(text)
     assert main(["by_hand"], tmp_path) == 0
     assert "by_hand: hands decided on coins" in capsys.readouterr().out
-    assert {path.name: path.read_text() for path in layout.seen.iterdir()} == {"coins.yaml": text, "shells.yaml": ""}
+    assert {path.name: path.read_text() for path in layout.seen.iterdir()} == {
+        "coins.yaml": text,
+        "shells.yaml": NOTHING.decode(),
+    }
     layout.overrides("coins").write_text("drop: {")
     assert main(["by_hand"], tmp_path) == 2
     assert "coins.overrides.yaml: not valid YAML" in capsys.readouterr().err

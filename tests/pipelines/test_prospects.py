@@ -1,5 +1,6 @@
 """What `add` foretells of a domain agrees with what curation and episodes then do."""
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
@@ -7,31 +8,33 @@ from hypothesis import strategies as st
 
 from pipelines.add.prospects import prospects
 from pipelines.balance import balance
+from pipelines.features import Features
 from pipelines.params import Params
 from pipelines.split import split
 
 PARAMS = Params.model_validate({"domains": {"a": "train", "b": "held_out"}})
+NO_FEATURES = Features(pl.Series([], dtype=pl.String), np.empty((0, 1), np.float32))  # a draw by lot needs none
 
 
 def ledger(classes: dict[str, int]) -> pl.DataFrame:
     rows = [(f"{name}-{n}", name) for name, size in classes.items() for n in range(size)]
     frame = pl.DataFrame(rows, schema={"key": pl.String, "label": pl.String}, orient="row")
     nothing = pl.lit(None, dtype=pl.String)
-    return frame.with_columns(verdict=nothing, reason=nothing, split=nothing)
+    return frame.with_columns(verdict=nothing, reason=nothing, split=nothing, override=nothing, cluster=nothing, group=nothing)
 
 
 @given(st.lists(st.integers(1, 24), min_size=1, max_size=60))
 def test_a_domain_without_a_warning_can_be_trained_on(sizes: list[int]) -> None:
     classes = {f"c{number:02d}": size for number, size in enumerate(sizes)}
     lines = prospects(classes, "train", PARAMS)
-    decided = balance(ledger(classes), PARAMS.curation)
+    decided = balance(ledger(classes), NO_FEATURES, PARAMS.curation)
     rare = decided.filter(pl.col("verdict") == "rare_class")["label"].n_unique()
     assert (f"{rare} class" in lines[0]) if rare else (not lines or lines[0].startswith("warning"))
     kept = decided.with_columns(verdict=pl.col("verdict").fill_null("kept"))
     if kept.filter(pl.col("verdict") == "kept").is_empty():
         assert lines[-1].startswith("warning: 0 classes would be kept")
         return
-    done, by = split(kept, PARAMS.curation)
+    done, by, _ = split(kept, PARAMS.curation)
     in_train = done.filter(pl.col("split") == "train").group_by("label").len()
     able = in_train.filter(pl.col("len") > PARAMS.training.max_shot).height
     if not any(line.startswith("warning") for line in lines):

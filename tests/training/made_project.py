@@ -211,7 +211,7 @@ def _scores(data: bytes) -> dict[str, float]:
     except Unreadable:
         return {}
     sides = (np.array([side], np.int32) for side in image.size)
-    found = scores(np.asarray(image.resize((64, 64)))[None], *sides, np.array([native(image)]))
+    found = scores(np.asarray(image.resize((64, 64)))[None], *sides, native([image.convert("L")]))
     return {f"quality_{name}": float(values[0]) for name, values in found.items()}
 
 
