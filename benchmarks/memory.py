@@ -92,7 +92,7 @@ class Watch(threading.Thread):
 def measure(gigabytes: float, side: int, data: Path) -> dict[str, float]:
     """One size."""
     with tempfile.TemporaryDirectory() as folder:
-        layout = write_project(Path(folder), up_to(int(gigabytes * 1e9), side, data))
+        layout = write_project(Path(folder), up_to(int(gigabytes * 1e9), side, data), cap=200)
         embedded(layout)
         begun = time.perf_counter()
         call = [sys.executable, "-m", "benchmarks.memory", "--alone", folder]

@@ -28,12 +28,13 @@ FEATURE_MOST_BITS = 14
 LEAST_FEATURE_LIKENESS = 0.85
 FLAT = 2.0  # grey levels; a picture that deviates less is no evidence of anything
 BLOCK_PAIRS = 512  # looked at at once
-BLOCK_WAVES = 4096  # pictures transformed, or asked about, at once
+BLOCK_WAVES = 4096  # pictures asked about at once
+BLOCK_THUMBS = 512  # pictures whose pixels are looked through at once
 PROMISING = 0.85  # correlation of two thumbnails as they are laid, the least with which they are judged
 FLOOR = 0.5  # agreement below which a pair is not worth keeping as evidence
 COEFFICIENTS = BAND * BAND
 NAMES = tuple(TURNS)
-MOST_HELD = 4_000_000  # proposals in memory, before they are thinned out
+MOST_HELD = 1_000_000  # proposals in memory, or twice what was left the last time, before they are thinned out
 
 PAIRS: dict[str, type[pl.DataType]] = {
     "a": pl.Int64,
@@ -64,7 +65,7 @@ class Seen:
     def waves(self, view: View) -> Floats:
         """Cosine coefficients of a view of each picture [N, BAND, BAND]."""
         found = np.empty((len(self), BAND, BAND), np.float32)
-        for part in _blocks(len(self)):
+        for part in _blocks(len(self), BLOCK_THUMBS):
             found[part] = waves(self.thumbs.take(part).grey_NHW, view)
         return found
 
@@ -77,7 +78,7 @@ class Seen:
     def tells_N(self) -> npt.NDArray[np.bool_]:
         """Whether a picture shows anything at all."""
         deviation = np.empty(len(self), np.float32)
-        for part in _blocks(len(self)):
+        for part in _blocks(len(self), BLOCK_THUMBS):
             deviation[part] = self.thumbs.take(part).grey_NHW.std((1, 2))
         return deviation >= FLAT
 
@@ -142,23 +143,38 @@ PROPOSED: dict[str, type[pl.DataType]] = {
 
 def _likeliest(proposals: Iterator[pl.DataFrame]) -> pl.DataFrame:
     """Of each pair the likeliest ways to lay it, and of each picture the likeliest others; sorted."""
-    kept = pl.DataFrame(schema=PROPOSED)
+    kept, most = pl.DataFrame(schema=PROPOSED), MOST_HELD
     for part in proposals:
         kept = pl.concat([kept, part])
-        if kept.height > MOST_HELD:
+        if kept.height > most:
             kept = _thinned(kept)
+            most = max(MOST_HELD, 2 * kept.height)
     kept = _thinned(kept)
     return kept.sort("a", "b", "turn", "view")
 
 
 def _thinned(proposed: pl.DataFrame) -> pl.DataFrame:
-    ways = proposed.sort("a", "b", -pl.col("likeness").round(3), "turn", "view")  # of ways as likely the plainest
-    better = pl.col("likeness").max().over("a", "b")
-    ways = ways.filter((pl.int_range(pl.len()).over("a", "b") < WAYS) & (pl.col("likeness") >= better - AS_LIKELY))
-    pairs = ways.group_by("a", "b").agg(pl.col("likeness").max(), pl.col("by_features").any())
-    rank = pl.struct(-pl.col("likeness"), "b", "a").rank("ordinal")
-    near = pairs.filter((rank.over("a") <= LIKELIEST) | (rank.over("b") <= LIKELIEST) | pl.col("by_features"))
-    return ways.join(near.select("a", "b"), on=["a", "b"], how="semi")
+    # numpy's sorts hold a few numbers a proposal; those of a frame hold all columns several times
+    a, b, turn, view, likeness = (proposed[name].to_numpy() for name in ("a", "b", "turn", "view", "likeness"))
+    order = np.lexsort((view, turn, -np.rint(likeness * 1000).astype(np.int16), b, a))  # of ways as likely the plainest
+    a, b, likeness = a[order], b[order], likeness[order]
+    new = np.ones(len(a), bool)
+    new[1:] = (a[1:] != a[:-1]) | (b[1:] != b[:-1])
+    pair, starts = np.cumsum(new, dtype=np.int64) - 1, np.flatnonzero(new)
+    best = np.maximum.reduceat(likeness, starts) if len(starts) else likeness
+    likely = (np.arange(len(a)) - starts[pair] < WAYS) & (likeness >= best[pair] - np.float32(AS_LIKELY))
+    near = (_ranks(a[starts], best) < LIKELIEST) | (_ranks(b[starts], best) < LIKELIEST)
+    near[pair[proposed["by_features"].to_numpy()[order]]] = True
+    return proposed[order[likely & near[pair]]]
+
+
+def _ranks(pictures_P: npt.NDArray[np.int32], likeness_P: Floats) -> Indices:
+    """Place of each pair among those of its picture, the likeliest first, from 0; of those as likely the first given."""
+    order = np.lexsort((-likeness_P, pictures_P))
+    ordered = pictures_P[order]
+    ranks = np.empty(len(order), np.int64)
+    ranks[order] = np.arange(len(order)) - np.searchsorted(ordered, ordered)
+    return ranks
 
 
 def _proposals(ours: Seen, theirs: Seen, names: Sequence[str], within: bool) -> Iterator[pl.DataFrame]:
@@ -264,8 +280,8 @@ def _by_features(ours: Seen, theirs: Seen, within: bool) -> Iterator[pl.DataFram
         yield _proposed(a, b, 0, 0, distance, likeness[keep], by_features=True)
 
 
-def _blocks(count: int) -> Iterator[slice]:
-    return (slice(start, start + BLOCK_WAVES) for start in range(0, count, BLOCK_WAVES))
+def _blocks(count: int, size: int = BLOCK_WAVES) -> Iterator[slice]:
+    return (slice(start, start + size) for start in range(0, count, size))
 
 
 def _placements() -> Floats:

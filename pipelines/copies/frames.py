@@ -9,7 +9,7 @@ from pipelines.copies.thumbs import SIDE, Bytes
 PLAIN = 2.0  # grey levels that a row of a frame deviates at most
 ALIKE = 4.0  # grey levels between the rows of one frame
 THICKEST = SIDE // 4
-BLOCK = 4096
+BLOCK = 512
 
 
 def own_share(thumbs: ThumbRows) -> npt.NDArray[np.float64]:
