@@ -29,6 +29,7 @@ LEAST_FEATURE_LIKENESS = 0.85
 FLAT = 2.0  # grey levels; a picture that deviates less is no evidence of anything
 BLOCK_PAIRS = 512  # looked at at once
 BLOCK_WAVES = 4096  # pictures asked about at once
+FEW = 100  # pictures that are compared all with all
 BLOCK_THUMBS = 512  # pictures whose pixels are looked through at once
 PROMISING = 0.85  # correlation of two thumbnails as they are laid, the least with which they are judged
 FLOOR = 0.5  # agreement below which a pair is not worth keeping as evidence
@@ -205,14 +206,19 @@ def _by_hashes(ours: Seen, theirs: Seen, names: Sequence[str], view: int, within
     others_NK = others.reshape(len(others), -1)
     lengths_N = _lengths(others_NK)
     tells = ours.tells_N, theirs.tells_N
-    table = buckets(hashes(others), COEFFICIENTS, first=1)
-    assert table.tables  # made before threads share them
+    codes = hashes(others)
+    table = buckets(codes, COEFFICIENTS, first=1) if len(theirs) > FEW else None
+    assert table is None or table.tables  # made before threads share them
 
     def asked(job: tuple[int, int]) -> pl.DataFrame:
         number, start = job
         mine = turned_waves(ours.waves_NFF[start : start + BLOCK_WAVES], names[number])
         mine_BK = mine.reshape(len(mine), -1)
-        query, b, distance = table.meet(hashes(mine), np.abs(mine_BK), MOST_BITS)
+        if table is None:  # all with all is less work than buckets
+            query, b = np.divmod(np.arange(len(mine) * len(theirs)), len(theirs))
+            distance = np.bitwise_count(hashes(mine)[query] ^ codes[b])
+        else:
+            query, b, distance = table.meet(hashes(mine), np.abs(mine_BK), MOST_BITS)
         likeness = _dot(mine_BK, query, others_NK, b) / (_lengths(mine_BK)[query] * lengths_N[b])
         a = query + start
         keep = (likeness >= LEAST_LIKENESS) & tells[0][a] & tells[1][b]
@@ -222,7 +228,8 @@ def _by_hashes(ours: Seen, theirs: Seen, names: Sequence[str], view: int, within
             keep &= _apart(ours, a, b)
         return _proposed(a[keep], b[keep], number, view, distance[keep], likeness[keep], by_features=False)
 
-    yield from in_order(asked, [(number, start) for number in range(len(names)) for start in range(0, len(ours), BLOCK_WAVES)])
+    share = map if table is None and len(ours) <= FEW else in_order
+    yield from share(asked, [(number, start) for number in range(len(names)) for start in range(0, len(ours), BLOCK_WAVES)])
 
 
 def _apart(seen: Seen, a: Indices, b: Indices) -> npt.NDArray[np.bool_]:
