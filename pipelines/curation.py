@@ -27,7 +27,7 @@ class Duplicates(Settings):
     """How near copies are found beside exact ones: what proposes pairs, and how well their pixels must agree."""
 
     proposals: Proposals = Field(default_factory=_both)
-    agreement: float = Field(default=0.96, ge=0.5, le=1.0)  # 0 to 1, of aligned pixels; from here on a pair is one of copies
+    agreement: float = Field(default=0.97, ge=0.5, le=1.0)  # 0 to 1, of aligned pixels; from here on a pair is one of copies
     turns: bool = True  # also mirrored, upside down and turned by quarters
 
     @field_validator("proposals")

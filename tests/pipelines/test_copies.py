@@ -29,7 +29,7 @@ TRANSPOSES = {
     "transposed": Image.Transpose.TRANSPOSE,
     "transversed": Image.Transpose.TRANSVERSE,
 }
-COPIES = 0.96  # the agreement at which curation takes a pair for copies unless told otherwise
+COPIES = 0.96  # just below the agreement at which curation takes a pair for copies unless told otherwise
 
 
 def scene(seed: int, side: int = 96) -> Image.Image:
