@@ -245,7 +245,7 @@ def test_other_settings_of_curation_are_noticed(root: Path, capsys: pytest.Captu
 
 
 def test_a_path_of_this_machine_is_noted(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_card(root, "leaves", source={"kind": "archive", "locator": "/home/ann/leaves.zip"})
+    write_card(root, "leaves", source={"kind": "archive", "locator": "/srv/pictures/leaves.zip"})
     make_domain(Layout(root), "leaves", [f"class{number}" for number in range(6)], jpegs=False, offset=10)
     assert publish(root, str(root / "out")) == 0
-    assert "note: leaves: its provenance.json names a path of this machine, /home/ann/leaves.zip" in capsys.readouterr().out
+    assert "note: leaves: its provenance.json names a path of this machine, /srv/pictures/leaves.zip" in capsys.readouterr().out
