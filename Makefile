@@ -10,7 +10,7 @@ run: .venv/run.ready  ## the whole chain, from download to report
 	@$(BIN)/python -m training run
 
 test: .venv/test.ready  ## the test suite
-	@$(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 ui: .venv/run.ready  ## reach or start the Prefect UI
 	@$(BIN)/python -m pipelines ui --open

@@ -21,8 +21,8 @@ from safetensors.torch import load_file
 
 from pipelines.files import read_json
 from pipelines.layout import Layout
-from pipelines.params import Training
 from pipelines.settings import validate
+from pipelines.training_settings import Training
 from training.baselines import BASELINES
 from training.collection import DomainTensors, load_collection, unit_rows
 from training.episodes import evaluation_episodes

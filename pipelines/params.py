@@ -9,39 +9,10 @@ from pipelines.cards import DOMAIN_ID
 from pipelines.curation import Curation
 from pipelines.licences import allowed, canonical
 from pipelines.settings import Settings, read_yaml, validate
+from pipelines.training_settings import Encoding, Training
 from pipelines.transfer import Rules
 
 Role = Literal["train", "held_out", "spare"]
-
-
-class Training(Settings):
-    """Meta-training of the learner: the episodes, the transformer and the optimiser."""
-
-    n_way: int = Field(default=5, ge=2, le=64)
-    min_shot: int = Field(default=1, ge=1, le=100)
-    max_shot: int = Field(default=5, ge=1, le=100)
-    n_query: int = Field(default=5, ge=1, le=100)  # queries a class
-    steps: int = Field(default=1000, ge=1, le=10_000_000)
-    batch: int = Field(default=16, ge=1, le=4096)  # episodes a step
-    learning_rate: float = Field(default=1e-3, gt=0.0, le=1.0)
-    warmup: int = Field(default=30, ge=0, le=1_000_000)  # steps
-    width: int = Field(default=128, ge=8, le=8192)
-    layers: int = Field(default=2, ge=1, le=64)
-    heads: int = Field(default=4, ge=1, le=64)
-    rotate: bool = True  # a fresh random rotation of the feature space in each episode
-    readout: Literal["linear", "class_mean", "ridge"] = "ridge"
-    synthetic_share: float = Field(default=0.5, ge=0.0, le=1.0)  # of the steps, on synthetic tasks
-    domain_weights: Literal["uniform", "proportional", "temperature"] = "uniform"  # how often an episode is of each domain
-    temperature: float = Field(default=2.0, ge=1.0, le=1000.0)  # of domain_weights: 1 is proportional, large is uniform
-    seed: int = Field(default=0, ge=0, le=2**31 - 1)
-
-    @model_validator(mode="after")
-    def _shots_and_heads_fit(self) -> "Training":
-        if self.min_shot > self.max_shot:
-            raise ValueError(f"min_shot must not exceed max_shot, found {self.min_shot} > {self.max_shot}")
-        if self.width % self.heads:
-            raise ValueError(f"width must be a multiple of heads, found width {self.width} and heads {self.heads}")
-        return self
 
 
 class Measurement(Settings):
@@ -114,6 +85,7 @@ class Params(Settings):
     transfer: Transfer = Transfer()
     runner: Runner = Runner()
     curation: Curation = Curation()
+    encoding: Encoding = Encoding()
     training: Training = Training()
     measurement: Measurement = Measurement()
 

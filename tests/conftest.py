@@ -15,7 +15,13 @@ settings.register_profile("ci", derandomize=True, deadline=None)  # the same exa
 settings.register_profile("default", deadline=None)  # a busy machine is no fault
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 FIRST_PORT = 14200 + 40 * (os.getpid() % 100)  # another session on this machine has a server of its own
+LONGEST = ("test_chain.py", "test_fuzz.py", "test_runners.py")  # begun first, so that no process is left with one at the end
 TEST_PORTS = range(FIRST_PORT, FIRST_PORT + 40)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take minutes come first, the others keep their order."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
 @pytest.fixture(scope="session")

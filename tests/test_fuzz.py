@@ -1,6 +1,6 @@
 """Thousands of damaged archives, tables, pictures and cards: refused in one line or read whole, never anything else.
 
-FUZZ_CASES (5000) says how many, FUZZ_FIRST (0) from which seed on, FUZZ_WORKERS (1) in how many processes.
+FUZZ_CASES (2000) says how many, FUZZ_FIRST (0) from which seed on, FUZZ_WORKERS (1) in how many processes.
 """
 
 import os
@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 TESTS = Path(__file__).parent
-CASES = int(os.environ.get("FUZZ_CASES", "5000"))
+CASES = int(os.environ.get("FUZZ_CASES", "2000"))
 FIRST = int(os.environ.get("FUZZ_FIRST", "0"))
 WORKERS = int(os.environ.get("FUZZ_WORKERS", "1"))
 LONGEST = 10.0  # s of processor time for one case

@@ -10,7 +10,7 @@ Shape letters: B episodes, S supports, Q queries, T = S + Q tokens with supports
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize, scaled_dot_product_attention
 
 from pipelines.files import atomic_path
+from pipelines.training_settings import Attention, LabelCodes, Readout, Size, Training
 from training.baselines import class_mean, ridge
-
-Readout = Literal["linear", "class_mean", "ridge"]
+from training.batch import Turn
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,31 @@ class Shape:
     width: int
     layers: int
     heads: int
+    mlp: int  # width inside a block's MLP
     readout: Readout
+    label_codes: LabelCodes = "learnable"
+    attention: Attention = "inline"
+
+
+SIZES: dict[Size, dict[str, int]] = {
+    "tiny": {"width": 128, "layers": 2, "heads": 4, "mlp": 256},
+    "small": {"width": 256, "layers": 4, "heads": 8, "mlp": 1024},
+    "geom": {"width": 1024, "layers": 8, "heads": 8, "mlp": 3072},  # CAMeLU, arXiv 2405.16124: CLIP's 768 and a code's 256
+    "caml": {"width": 1024, "layers": 24, "heads": 16, "mlp": 4096},  # CAML, arXiv 2310.10971
+}
+
+
+def shape_of(settings: Training, dimensions: int) -> Shape:
+    """The learner that these settings ask for, on features of so many dimensions."""
+    sizes = SIZES[settings.size]
+    return Shape(
+        dimensions,
+        settings.n_way,
+        **sizes,
+        readout=settings.readout,
+        label_codes=settings.label_codes,
+        attention=settings.attention,
+    )
 
 
 TEMPERATURE = 5.0  # of the read-outs' scores before training: the cross-entropy of ridge is least near 5 at 1 to 5 shots
@@ -41,31 +65,17 @@ TEMPERATURE_RATE = 10.0  # a lone scalar must move further than a weight in the 
 METRIC_RATE = 0.05  # and the metric less: it knows the domains by their directions, and overfits them where it moves freely
 
 
-@dataclass(frozen=True)
-class Turn:
-    """A rotation of feature space for each episode: its own signs, sign_B1D, then one orthogonal matrix_DD for all."""
-
-    sign_B1D: Tensor
-    matrix_DD: Tensor
-
-    def apply(self, feature_BTD: Tensor) -> Tensor:
-        return (feature_BTD * self.sign_B1D) @ self.matrix_DD
-
-    def undo(self, feature_BTD: Tensor) -> Tensor:
-        return (feature_BTD @ self.matrix_DD.T) * self.sign_B1D
-
-
 class Block(nn.Module):
     """A pre-LN transformer block."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, mlp: int) -> None:
         super().__init__()
         self.heads = heads
         self.attention_norm = nn.LayerNorm(width)
         self.query_key_value = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
         self.mlp_norm = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        self.mlp = nn.Sequential(nn.Linear(width, mlp), nn.GELU(), nn.Linear(mlp, width))
 
     def forward(self, token_BTE: Tensor, visible_TT: Tensor) -> Tensor:
         episodes, tokens, width = token_BTE.shape
@@ -97,7 +107,7 @@ class Learner(nn.Module):
         self.shape = shape
         self.project = nn.Linear(shape.dimensions, shape.width)
         self.code = nn.Parameter(torch.zeros(shape.max_way + 1, shape.width))  # the last one stands for "unknown"
-        self.blocks = nn.ModuleList(Block(shape.width, shape.heads) for _ in range(shape.layers))
+        self.blocks = nn.ModuleList(Block(shape.width, shape.heads, shape.mlp) for _ in range(shape.layers))
         self.norm = nn.LayerNorm(shape.width)
         self.head = nn.Linear(shape.width, shape.max_way if shape.readout == "linear" else shape.dimensions)
         self.metric = nn.Parameter(torch.zeros(shape.dimensions, shape.dimensions))

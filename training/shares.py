@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pipelines.params import Training
+from pipelines.training_settings import Training
 from training.collection import DomainTensors
 
 

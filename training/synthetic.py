@@ -5,25 +5,10 @@ bases and the ratio of the two scales are drawn afresh. Such tasks teach how to 
 (GPICL, arXiv 2212.04458).
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
-from training.learner import Turn
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Episodes as features; `weight_BQ` is 0 for padding, `turn` is how the transformer shall see them."""
-
-    support_BSD: Tensor
-    support_label_BS: Tensor
-    query_BQD: Tensor
-    query_label_BQ: Tensor
-    weight_BQ: Tensor
-    n_way: int
-    turn: Turn | None = None
+from training.batch import Batch
 
 
 def rotation(dimensions: int, generator: torch.Generator) -> Tensor:

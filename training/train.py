@@ -5,7 +5,6 @@ import io
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,13 +12,13 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from pipelines.files import write_text
-from pipelines.params import Training
+from pipelines.training_settings import Training
+from training.batch import Batch
 from training.collection import DomainTensors
-from training.episodes import Episodes, EpisodeSampler, evaluation_episodes, generator_for
+from training.draws import STREAMS, Draw, draws
+from training.episodes import Episodes, evaluation_episodes, generator_for
 from training.evaluate import episode_accuracies
-from training.learner import Learner, Shape, Turn
-from training.shares import domain_shares
-from training.synthetic import Batch, rotation, synthetic_batch
+from training.learner import Learner, shape_of
 
 COLUMNS = ("step", "loss", "accuracy", "validation_accuracy", "learning_rate", "seconds")
 LOG_ROWS = 40
@@ -30,25 +29,6 @@ CLIP = 1.0
 Row = Mapping[str, float | int | None]
 Progress = Callable[[int, int, Row], None]  # step, steps, row of the log
 Validation = Sequence[tuple[Tensor, Episodes]]
-Draw = Callable[[int], Batch]
-
-
-@dataclass(frozen=True)
-class Streams:
-    """Numbers that keep the random streams of one seed apart."""
-
-    weights: int = 1
-    rotations: int = 2
-    synthetic: int = 3
-    episodes: int = 4
-
-
-STREAMS = Streams()
-
-
-def shape_of(settings: Training, dimensions: int) -> Shape:
-    """The learner that these settings ask for."""
-    return Shape(dimensions, settings.n_way, settings.width, settings.layers, settings.heads, settings.readout)
 
 
 def validation_episodes(domains: Sequence[DomainTensors], settings: Training) -> Validation:
@@ -80,53 +60,9 @@ def train(
 
     Raises ValueError (one line) if a domain is too small for the episodes.
     """
-    parts = [domain.in_splits("train") for domain in domains]
-    shots = settings.min_shot, settings.max_shot
-    shares = domain_shares(parts, settings)
-    sampler = EpisodeSampler(parts, settings.n_way, *shots, settings.n_query, batch=settings.batch, seed=seed, shares=shares)
-    shape = shape_of(settings, parts[0].dimensions)
-    learner = Learner(shape, generator_for(seed, STREAMS.weights))
-    drawer = mixed_draws(sampler, settings, seed)
-    return fit(learner, drawer, settings, steps=steps, progress=progress, log_path=log_path, validation=validation)
-
-
-def synthetic_draws(settings: Training, dimensions: int, batch: int, seed: int) -> Draw:
-    """Synthetic batches as a function of the step."""
-
-    def at(step: int) -> Batch:
-        generator = generator_for(seed, STREAMS.synthetic, step)
-        n_shot = int(torch.randint(settings.min_shot, settings.max_shot + 1, (1,), generator=generator))
-        return synthetic_batch(batch, dimensions, settings.n_way, n_shot, settings.n_query, generator)
-
-    return at
-
-
-def mixed_draws(sampler: EpisodeSampler, settings: Training, seed: int) -> Draw:
-    """Batches of the domains' episodes, rotated; the share `synthetic_share` of the steps is synthetic instead."""
-    dimensions = sampler.features_ND.shape[1]
-    synthetic = synthetic_draws(settings, dimensions, settings.batch, seed)
-
-    def at(step: int) -> Batch:
-        generator = generator_for(seed, STREAMS.rotations, step)
-        if float(torch.rand((), generator=generator)) < settings.synthetic_share:
-            return synthetic(step)
-        episodes = sampler(step)
-        turn = None
-        if settings.rotate:
-            # one orthogonal matrix a step (its QR is dear), made another one for each episode by random signs
-            sign_B1D = torch.randint(2, (len(episodes), 1, dimensions), generator=generator).float() * 2 - 1
-            turn = Turn(sign_B1D, rotation(dimensions, generator))
-        return Batch(
-            sampler.features_ND[episodes.support_BS],
-            episodes.support_label_BS,
-            sampler.features_ND[episodes.query_BQ],
-            episodes.query_label_BQ,
-            episodes.weight_BQ,
-            episodes.n_way,
-            turn,
-        )
-
-    return at
+    draw_batch = draws(domains, settings, seed, steps=steps)
+    learner = Learner(shape_of(settings, domains[0].dimensions), generator_for(seed, STREAMS.weights))
+    return fit(learner, draw_batch, settings, steps=steps, progress=progress, log_path=log_path, validation=validation)
 
 
 def learning_rate_at(step: int, steps: int, warmup: int, peak: float) -> float:

@@ -7,11 +7,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from pipelines.training_settings import Readout
 from training.baselines import class_mean, ridge
-from training.learner import TEMPERATURE, Learner, Readout, Shape, Turn, load_learner, save_learner, visibility
+from training.learner import TEMPERATURE, Learner, Shape, Turn, load_learner, save_learner, visibility
 from training.synthetic import rotation
 
-SHAPE = Shape(dimensions=12, max_way=5, width=16, layers=2, heads=2, readout="linear")
+SHAPE = Shape(dimensions=12, max_way=5, width=16, layers=2, heads=2, mlp=32, readout="linear")
 
 
 def shape(readout: Readout) -> Shape:

@@ -4,13 +4,14 @@ import polars as pl
 import pytest
 import torch
 
-from pipelines.params import Measurement, Training
+from pipelines.params import Measurement
+from pipelines.training_settings import Training
 from training.collection import DomainTensors, unit_rows
 from training.measure.design import subsets
 from training.measure.run import SCHEMA, measure, threads
 from training.train import train
 
-TRAINING = Training(n_way=3, max_shot=2, n_query=2, batch=2, warmup=2, width=16, layers=1, heads=2, steps=4)
+TRAINING = Training(n_way=3, max_shot=2, n_query=2, batch=2, warmup=2, steps=4)
 MEASUREMENT = Measurement(n_way=3, n_shots=[1, 2], n_query=4, episodes=12, steps=3)
 ROLES = {"a": "train", "b": "train", "c": "spare", "d": "held_out", "e": "held_out"}
 

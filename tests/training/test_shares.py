@@ -10,8 +10,8 @@ from test_episodes import domain
 from test_train import SETTINGS, weights
 from test_train import domain as trainable
 
-from pipelines.params import Training
 from pipelines.settings import validate
+from pipelines.training_settings import Training
 from training.episodes import EpisodeSampler, generator_for
 from training.learner import load_learner, save_learner
 from training.report import write_report

@@ -7,13 +7,13 @@ import polars as pl
 import pytest
 import torch
 
-from pipelines.params import Training
+from pipelines.training_settings import Training
 from training.collection import DomainTensors, unit_rows
-from training.learner import Learner
+from training.learner import Learner, shape_of
 from training.synthetic import rotation, synthetic_batch
-from training.train import COLUMNS, learning_rate_at, shape_of, train, validation_episodes
+from training.train import COLUMNS, learning_rate_at, train, validation_episodes
 
-SMALL = {"width": 16, "layers": 1, "heads": 2, "batch": 4, "warmup": 2, "learning_rate": 1e-3}
+SMALL = {"batch": 4, "warmup": 2, "learning_rate": 1e-3}
 SETTINGS = Training(n_way=3, max_shot=2, n_query=2, synthetic_share=0.0, readout="ridge", **SMALL)
 
 

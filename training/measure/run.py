@@ -11,7 +11,8 @@ import torch
 from numpy import float32
 from numpy.typing import NDArray
 
-from pipelines.params import Measurement, Training
+from pipelines.params import Measurement
+from pipelines.training_settings import Training
 from training.baselines import BASELINES
 from training.collection import DomainTensors
 from training.episodes import Episodes, evaluation_episodes

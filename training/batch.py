@@ -1,0 +1,40 @@
+"""Episodes as features: what a learner is given in a step.
+
+Shape letters: B episodes, S supports, Q queries, T = S + Q, D features, W ways.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A rotation of feature space for each episode: its own signs, sign_B1D, then one orthogonal matrix_DD for all."""
+
+    sign_B1D: Tensor
+    matrix_DD: Tensor
+
+    def apply(self, feature_BTD: Tensor) -> Tensor:
+        return (feature_BTD * self.sign_B1D) @ self.matrix_DD
+
+    def undo(self, feature_BTD: Tensor) -> Tensor:
+        return (feature_BTD @ self.matrix_DD.T) * self.sign_B1D
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Episodes with the same numbers of supports and queries.
+
+    `weight_BQ` is 0 for padding, where a domain has fewer queries. `support_weight_BS` is 0 for padding where classes have
+    different numbers of supports, and None where none is padding. `turn` is how the transformer shall see the features.
+    """
+
+    support_BSD: Tensor
+    support_label_BS: Tensor
+    query_BQD: Tensor
+    query_label_BQ: Tensor
+    weight_BQ: Tensor
+    n_way: int
+    turn: Turn | None = None
+    support_weight_BS: Tensor | None = None
