@@ -27,7 +27,8 @@ class Batch:
     """Episodes with the same numbers of supports and queries.
 
     `weight_BQ` is 0 for padding, where a domain has fewer queries. `support_weight_BS` is 0 for padding where classes have
-    different numbers of supports, and None where none is padding. `turn` is how the transformer shall see the features.
+    different numbers of supports, and None where none is padding. `turn` is how the transformer shall see the features;
+    `seed_B` (int64) is what label codes are drawn from, other ones for each episode.
     """
 
     support_BSD: Tensor
@@ -38,3 +39,4 @@ class Batch:
     n_way: int
     turn: Turn | None = None
     support_weight_BS: Tensor | None = None
+    seed_B: Tensor | None = None

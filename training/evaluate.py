@@ -19,7 +19,8 @@ def episode_accuracies(scorer: Scorer, features_ND: Tensor, episodes: Episodes, 
     with torch.no_grad():
         for start in range(0, len(episodes), chunk):
             part = episodes.part(start, start + chunk)
-            scores_BQW = scorer(features_ND[part.support_BS], part.support_label_BS, features_ND[part.query_BQ], part.n_way)
+            support_BSD, query_BQD = features_ND[part.support_BS], features_ND[part.query_BQ]
+            scores_BQW = scorer(support_BSD, part.support_label_BS, query_BQD, part.n_way)
             right_BQ = (scores_BQW.argmax(dim=-1) == part.query_label_BQ) * part.weight_BQ
             found.append(right_BQ.sum(dim=1) / part.weight_BQ.sum(dim=1))
     return torch.cat(found).numpy().astype(np.float32)

@@ -18,7 +18,8 @@ from training.collection import DomainTensors
 from training.draws import STREAMS, Draw, draws
 from training.episodes import Episodes, evaluation_episodes, generator_for
 from training.evaluate import episode_accuracies
-from training.learner import Learner, shape_of
+from training.learner import Learner
+from training.shape import shape_of
 
 COLUMNS = ("step", "loss", "accuracy", "validation_accuracy", "learning_rate", "seconds")
 LOG_ROWS = 40
@@ -122,7 +123,15 @@ def fit(
 
 def take_step(learner: Learner, optimiser: torch.optim.Optimizer, batch: Batch) -> tuple[float, float]:
     """One update; returns the batch's loss (nats) and accuracy before it."""
-    scores_BQW = learner(batch.support_BSD, batch.support_label_BS, batch.query_BQD, batch.n_way, batch.turn)
+    scores_BQW = learner(
+        batch.support_BSD,
+        batch.support_label_BS,
+        batch.query_BQD,
+        batch.n_way,
+        batch.support_weight_BS,
+        turn=batch.turn,
+        seed_B=batch.seed_B,
+    )
     losses_BQ = cross_entropy(scores_BQW.transpose(1, 2), batch.query_label_BQ, reduction="none")
     total = batch.weight_BQ.sum()
     loss = (losses_BQ * batch.weight_BQ).sum() / total

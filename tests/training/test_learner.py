@@ -1,35 +1,41 @@
 """The learner: nothing leaks between queries, it starts at its baseline, its checkpoints are safe."""
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
-from pipelines.training_settings import Readout
+from pipelines.training_settings import Attention, LabelCodes, Readout
 from training.baselines import class_mean, ridge
-from training.learner import TEMPERATURE, Learner, Shape, Turn, load_learner, save_learner, visibility
+from training.batch import Turn
+from training.learner import TEMPERATURE, Learner, load_learner, save_learner
+from training.shape import Shape
 from training.synthetic import rotation
 
 SHAPE = Shape(dimensions=12, max_way=5, width=16, layers=2, heads=2, mlp=32, readout="linear")
+READOUTS: list[Readout] = ["linear", "code", "class_mean", "ridge"]
+ATTENTIONS: list[Attention] = ["inline", "full"]
 
 
-def shape(readout: Readout) -> Shape:
-    return Shape(12, 5, 16, 2, 2, readout)
+def shape(readout: Readout, attention: Attention = "inline", label_codes: LabelCodes = "learnable") -> Shape:
+    return replace(SHAPE, readout=readout, attention=attention, label_codes=label_codes)
 
 
-def episode(n_shot: int = 3, queries: int = 7, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def episode(n_shot: int = 3, queries: int = 7, seed: int = 0, n_way: int = 5) -> tuple[Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     unit = torch.nn.functional.normalize
-    support_BSD = unit(torch.randn(4, 5 * n_shot, 12, generator=generator), dim=-1)
-    label_BS = torch.stack([torch.randperm(5 * n_shot, generator=generator) % 5 for _ in range(4)])
+    support_BSD = unit(torch.randn(4, n_way * n_shot, 12, generator=generator), dim=-1)
+    label_BS = torch.stack([torch.randperm(n_way * n_shot, generator=generator) % n_way for _ in range(4)])
     return support_BSD, label_BS, unit(torch.randn(4, queries, 12, generator=generator), dim=-1)
 
 
-def trained(readout: Readout, seed: int = 0) -> Learner:
-    """A learner whose every weight is away from its start."""
-    learner = Learner(shape(readout))
+def away(learner: Learner, seed: int = 0) -> Learner:
+    """The learner with every weight away from its start."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in learner.parameters():
@@ -37,13 +43,14 @@ def trained(readout: Readout, seed: int = 0) -> Learner:
     return learner.eval()
 
 
-def test_visibility_is_supports_and_oneself() -> None:
-    assert visibility(2, 2).int().tolist() == [[1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 0, 1]]
+def trained(readout: Readout, attention: Attention = "inline", label_codes: LabelCodes = "learnable") -> Learner:
+    return away(Learner(shape(readout, attention, label_codes)))
 
 
-@pytest.mark.parametrize("readout", ["linear", "class_mean", "ridge"])
-def test_a_query_does_not_see_another_query(readout: Readout) -> None:
-    learner = trained(readout)
+@pytest.mark.parametrize("attention", ATTENTIONS)
+@pytest.mark.parametrize("readout", READOUTS)
+def test_a_query_does_not_see_another_query(readout: Readout, attention: Attention) -> None:
+    learner = trained(readout, attention)
     support_BSD, label_BS, query_BQD = episode()
     changed = query_BQD.clone()
     changed[:, 3] = changed[:, 3].flip(-1)
@@ -55,7 +62,56 @@ def test_a_query_does_not_see_another_query(readout: Readout) -> None:
     torch.testing.assert_close(before[:, :1], alone, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("readout", ["linear", "class_mean", "ridge"])
+@pytest.mark.parametrize("attention", ATTENTIONS)
+@pytest.mark.parametrize("readout", READOUTS)
+def test_padding_changes_nothing(readout: Readout, attention: Attention) -> None:
+    learner = trained(readout, attention)
+    support_BSD, label_BS, query_BQD = episode()
+    padded_BSD = torch.cat([support_BSD, query_BQD[:, :2]], dim=1)
+    padded_label_BS = torch.cat([label_BS, torch.tensor([[1, 4]] * 4)], dim=1)
+    weight_BS = torch.tensor([[1.0] * 15 + [0.0] * 2] * 4)
+    before = learner(support_BSD, label_BS, query_BQD, 5)
+    torch.testing.assert_close(learner(padded_BSD, padded_label_BS, query_BQD, 5, weight_BS), before, rtol=0, atol=1e-4)
+    assert not torch.allclose(learner(padded_BSD, padded_label_BS, query_BQD, 5), before, atol=1e-3)
+
+
+@pytest.mark.parametrize("attention", ATTENTIONS)
+@pytest.mark.parametrize("label_codes", ["elmes", "random"])
+@pytest.mark.parametrize("readout", ["code", "class_mean", "ridge"])
+def test_more_ways_than_trained_on(readout: Readout, label_codes: LabelCodes, attention: Attention) -> None:
+    learner = trained(readout, attention, label_codes)
+    support_BSD, label_BS, query_BQD = episode(n_way=11)
+    scores_BQW = learner(support_BSD, label_BS, query_BQD, 11)
+    assert scores_BQW.shape == (4, 7, 11)
+    again = learner(support_BSD, label_BS, query_BQD, 11)
+    assert torch.equal(scores_BQW, again)  # outside of training the codes are the same ones
+    seeded = learner(support_BSD, label_BS, query_BQD, 11, seed_B=torch.arange(4))
+    assert not torch.allclose(seeded, again, atol=1e-4)
+    torch.testing.assert_close(
+        learner(support_BSD[2:], label_BS[2:], query_BQD[2:], 11, seed_B=torch.tensor([2, 3])), seeded[2:], rtol=0, atol=1e-5
+    )
+
+
+def test_learnable_codes_are_for_as_many_ways_as_trained_on() -> None:
+    support_BSD, label_BS, query_BQD = episode(n_way=6)
+    for readout in READOUTS:
+        with pytest.raises(ValueError, match="learnable label codes are for 5 ways, found 6-way episodes; train with"):
+            Learner(shape(readout))(support_BSD, label_BS, query_BQD, 6)
+    support_BSD, label_BS, query_BQD = episode(n_way=17)
+    with pytest.raises(ValueError, match="random label codes are for 16 ways, found 17-way episodes; take a larger size"):
+        Learner(shape("ridge", label_codes="random"))(support_BSD, label_BS, query_BQD, 17)
+
+
+@pytest.mark.parametrize("readout", READOUTS)
+def test_full_and_inline_differ_by_what_supports_see_alone(readout: Readout) -> None:
+    inline, full = trained(readout), trained(readout, "full")
+    assert not torch.allclose(inline(*episode(), 5), full(*episode(), 5), atol=1e-4)
+    for learner in (inline, full):
+        learner.blocks = torch.nn.ModuleList()  # where nobody sees anybody, both are the same
+    torch.testing.assert_close(inline(*episode(), 5), full(*episode(), 5), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("readout", READOUTS)
 def test_supports_matter_and_their_order_does_not(readout: Readout) -> None:
     learner = trained(readout)
     support_BSD, label_BS, query_BQD = episode()
@@ -67,7 +123,7 @@ def test_supports_matter_and_their_order_does_not(readout: Readout) -> None:
 
 @pytest.mark.parametrize(("readout", "baseline"), [("class_mean", class_mean), ("ridge", ridge)])
 @pytest.mark.parametrize("n_shot", [1, 4])
-def test_an_untrained_learner_is_its_baseline(readout: Readout, baseline, n_shot: int) -> None:
+def test_an_untrained_learner_is_its_baseline(readout: Readout, baseline: Callable[..., Tensor], n_shot: int) -> None:
     support_BSD, label_BS, query_BQD = episode(n_shot)
     scores = Learner(shape(readout))(support_BSD, label_BS, query_BQD, 5)
     torch.testing.assert_close(scores, TEMPERATURE * baseline(support_BSD, label_BS, query_BQD, 5))
@@ -81,20 +137,18 @@ def test_a_turn_is_undone_and_only_the_transformer_sees_it(readout: Readout) -> 
     _, _, query_BQD = episode()
     torch.testing.assert_close(turn.undo(turn.apply(query_BQD)), query_BQD)
     untrained = Learner(shape(readout))
-    torch.testing.assert_close(untrained(*episode(), 5, turn), untrained(*episode(), 5))
-    assert not torch.allclose(trained(readout)(*episode(), 5, turn), trained(readout)(*episode(), 5), atol=1e-3)
+    torch.testing.assert_close(untrained(*episode(), 5, turn=turn), untrained(*episode(), 5))
+    assert not torch.allclose(trained(readout)(*episode(), 5, turn=turn), trained(readout)(*episode(), 5), atol=1e-3)
     only_metric = Learner(shape(readout))
     with torch.no_grad():
         only_metric.metric.normal_(generator=generator)
-    torch.testing.assert_close(only_metric(*episode(), 5, turn), only_metric(*episode(), 5))
+    torch.testing.assert_close(only_metric(*episode(), 5, turn=turn), only_metric(*episode(), 5))
     assert not torch.allclose(only_metric(*episode(), 5), untrained(*episode(), 5), atol=1e-3)
 
 
 def test_a_linear_head_answers_with_as_many_ways_as_asked() -> None:
     support_BSD, label_BS, query_BQD = episode()
     assert Learner(SHAPE)(support_BSD, label_BS % 3, query_BQD, 3).shape == (4, 7, 3)
-    with pytest.raises(ValueError, match="has 5 label codes, found 6-way"):
-        Learner(SHAPE)(support_BSD, label_BS, query_BQD, 6)
 
 
 def test_weights_come_from_the_generator_alone() -> None:
@@ -105,7 +159,7 @@ def test_weights_come_from_the_generator_alone() -> None:
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["project.weight"], other["project.weight"])
     with pytest.raises(ValueError, match="multiple of the heads"):
-        Learner(Shape(12, 5, 16, 2, 3, "linear"))
+        replace(SHAPE, heads=3)
 
 
 def test_a_saved_learner_answers_the_same(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import torch
 
 from pipelines.training_settings import Training
 from training.collection import DomainTensors, unit_rows
-from training.learner import Learner, shape_of
+from training.learner import Learner
+from training.shape import shape_of
 from training.synthetic import rotation, synthetic_batch
 from training.train import COLUMNS, learning_rate_at, train, validation_episodes
 
