@@ -5,8 +5,9 @@ coefficients behind the hashes, `propose` the pairs worth a look, `align` and `a
 `frames` tells a picture from what somebody put around it.
 """
 
-from pipelines.copies.find import PAIRS, Seen, agreements, pairs_between, pairs_within
+from pipelines.copies.find import PAIRS, agreements, pairs_between, pairs_within
 from pipelines.copies.frames import own_share
+from pipelines.copies.seen import Seen
 from pipelines.copies.store import ThumbRows
 from pipelines.copies.thumbs import THUMB_BYTES, thumb
 

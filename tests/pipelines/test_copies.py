@@ -12,7 +12,8 @@ from PIL import Image, ImageOps
 
 from pipelines.copies import Seen, ThumbRows, agreements, own_share, pairs_between, pairs_within, thumb
 from pipelines.copies.agree import judge
-from pipelines.copies.find import BLOCK_PAIRS, LIKELIEST, PAIRS
+from pipelines.copies.find import BLOCK_PAIRS, PAIRS
+from pipelines.copies.likeliest import LIKELIEST
 from pipelines.copies.store import scratch_thumbs
 from pipelines.copies.thumbs import SIDE, THUMB_BYTES, rows_of, thumbs_of
 from pipelines.copies.turns import TURNS, turned, turned_waves
