@@ -11,7 +11,7 @@ Order = Literal["given", "easy_to_hard", "hard_to_easy", "by_subject", "random"]
 Size = Literal["tiny", "small", "geom", "caml"]
 LabelCodes = Literal["learnable", "elmes", "random"]
 Attention = Literal["inline", "full"]
-Readout = Literal["linear", "code", "class_mean", "ridge"]
+Readout = Literal["linear", "code", "class_mean", "ridge", "parts"]
 
 
 class Encoding(Settings):
@@ -51,7 +51,7 @@ class Training(Settings):
     size: Size = "tiny"
     label_codes: LabelCodes = "learnable"
     attention: Attention = "inline"
-    readout: Readout = "ridge"
+    readout: Readout = "parts"
     # optimiser
     steps: int = Field(default=1000, ge=1, le=10_000_000)
     batch: int = Field(default=16, ge=1, le=65_536)  # episodes a step

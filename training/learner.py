@@ -22,12 +22,14 @@ from training.attention import HIDDEN, Block
 from training.baselines import class_mean, ridge
 from training.batch import Turn
 from training.label_codes import LabelCodes
+from training.parts_readout import PartsReadout
 from training.shape import Shape
 
 TEMPERATURE = 5.0  # of the read-outs' scores before training: the cross-entropy of ridge is least near 5 at 1 to 5 shots
 TEMPERATURE_RATE = 10.0  # a lone scalar must move further than a weight in the same number of steps
 METRIC_RATE = 0.05  # and the metric less: it knows the domains by their directions, and overfits them where it moves freely
-BASELINE = {"class_mean": class_mean, "ridge": ridge}  # read-outs that are baselines on moved features
+READERS = {"class_mean": class_mean, "ridge": ridge}  # of moved features; `parts` has weights of its own
+MOVES = (*READERS, "parts")
 
 
 class Learner(nn.Module):
@@ -35,12 +37,12 @@ class Learner(nn.Module):
 
     - `linear`: a row for each label code, on the query's token (CAMeLU).
     - `code`: how alike the query's token and each class's label code are, after a projection of the token.
-    - `class_mean`, `ridge`: features pass a learned linear metric, the transformer moves each of them by a step of its own,
-      and that baseline reads them. Metric and steps start at zero: an untrained learner is the baseline.
+    - `class_mean`, `ridge`, `parts` (parts_readout.py): features pass a learned linear metric, the transformer moves each of
+      them by a step of its own, and that read-out reads them. Metric and steps start at zero: an untrained learner is the read-out alone.
     """
 
-    def __init__(self, shape: Shape, generator: torch.Generator | None = None) -> None:
-        """Weights are drawn from `generator`."""
+    def __init__(self, shape: Shape, generator: torch.Generator | None = None, basis_DE: Tensor | None = None) -> None:
+        """Weights are drawn from `generator`. `basis_DE`: axes of the parts that `shape.parts` counts, for read-out `parts`."""
         super().__init__()
         self.shape = shape
         self.project = nn.Linear(shape.dimensions, shape.width)
@@ -50,8 +52,11 @@ class Learner(nn.Module):
         out = {"linear": shape.max_way, "code": shape.width}.get(shape.readout, shape.dimensions)
         self.head = nn.Linear(shape.width, out)
         self.log_temperature = nn.Parameter(torch.zeros(()))
-        if shape.readout in BASELINE:
+        if shape.readout in MOVES:
             self.metric = nn.Parameter(torch.zeros(shape.dimensions, shape.dimensions))
+        if shape.readout == "parts":
+            sizes = shape.parts or (shape.dimensions,)
+            self.parts = PartsReadout(torch.eye(shape.dimensions)[:, : sum(sizes)] if basis_DE is None else basis_DE, sizes)
         self._initialise(generator or torch.Generator().manual_seed(0))
 
     def _initialise(self, generator: torch.Generator) -> None:
@@ -62,7 +67,7 @@ class Learner(nn.Module):
                     if module.bias is not None:
                         module.bias.zero_()
             self.codes.draw(generator)
-            if self.shape.readout in BASELINE:
+            if self.shape.readout in MOVES:
                 self.head.weight.zero_()
 
     def forward(
@@ -102,11 +107,11 @@ class Learner(nn.Module):
     ) -> Tensor:
         supports, n_way = label_BS.shape[1], code_BWE.shape[1]
         feature_BTD = torch.cat([support_BSD, query_BQD], dim=1)
-        if self.shape.readout in BASELINE:
+        if self.shape.readout in MOVES:
             feature_BTD = feature_BTD + METRIC_RATE * feature_BTD @ self.metric
         seen_BTD = centred(feature_BTD, supports, support_weight_BS)
         token_BTE = self._read(turn.apply(seen_BTD) if turn else seen_BTD, label_BS, code_BWE, support_weight_BS, full)
-        if self.shape.readout not in BASELINE:
+        if self.shape.readout not in MOVES:
             out_BQX: Tensor = self.head(self.norm(token_BTE[:, supports:])).float()
             if self.shape.readout == "linear":
                 return out_BQX[..., :n_way]
@@ -115,7 +120,7 @@ class Learner(nn.Module):
         out_BTX = self.head(self.norm(token_BTE)).float()
         moved_BTD = feature_BTD.float() + (turn.undo(out_BTX) if turn else out_BTX)
         with torch.autocast(moved_BTD.device.type, enabled=False):  # a factorisation needs its digits
-            reader = BASELINE[self.shape.readout]
+            reader = self.parts if self.shape.readout == "parts" else READERS[self.shape.readout]
             scores_BQW = reader(moved_BTD[:, :supports], label_BS, moved_BTD[:, supports:], n_way, support_weight_BS)
         scaled_BQW: Tensor = TEMPERATURE * (TEMPERATURE_RATE * self.log_temperature).exp() * scores_BQW
         return scaled_BQW
@@ -186,7 +191,8 @@ def load_learner(path: Path, expected: Shape | None = None) -> Learner:
     """Read a learner. Raises ValueError (one line) if the file is none, or is not of the `expected` shape."""
     try:
         with safe_open(path, framework="pt") as file:
-            shape = Shape(**json.loads((file.metadata() or {})["shape"]))
+            facts = json.loads((file.metadata() or {})["shape"])
+            shape = Shape(**(facts | {"parts": tuple(facts["parts"])}))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: expected a learner as safetensors with its shape in the metadata ({error})") from None

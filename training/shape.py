@@ -15,9 +15,10 @@ class Shape:
     layers: int
     heads: int
     mlp: int
-    readout: Readout = "ridge"
+    readout: Readout = "parts"
     label_codes: LabelCodes = "learnable"
     attention: Attention = "inline"
+    parts: tuple[int, ...] = ()  # read-out parts: how many axes each part of a feature has; none: a feature is one part
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
@@ -37,7 +38,7 @@ SIZES: dict[Size, dict[str, int]] = {
 }
 
 
-def shape_of(settings: Training, dimensions: int) -> Shape:
+def shape_of(settings: Training, dimensions: int, parts: tuple[int, ...] = ()) -> Shape:
     """The learner that these settings ask for, on features of so many dimensions. Raises ValueError as `Shape` does."""
     return Shape(
         dimensions,
@@ -46,4 +47,5 @@ def shape_of(settings: Training, dimensions: int) -> Shape:
         readout=settings.readout,
         label_codes=settings.label_codes,
         attention=settings.attention,
+        parts=parts if settings.readout == "parts" else (),
     )
