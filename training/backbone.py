@@ -1,8 +1,8 @@
 """A small convolutional backbone that is trained with the learner: what `encoding.encoder: conv` puts in front of it.
 
 Conv-4 as in prototypical networks (Snell et al. 2017, arXiv 1703.05175): four blocks of a 3 x 3 convolution, normalisation,
-ReLU and 2 x 2 pooling. The normalisation is by groups of an image's own channels (Wu & He 2018, arXiv 1803.08494), not by batch: an
-image's feature depends on that image alone, so a query tells nothing of another, in training or after.
+ReLU and 2 x 2 pooling. The normalisation is by groups of an image's own channels (Wu & He 2018, arXiv 1803.08494), not by
+batch: an image's feature depends on that image alone, so a query tells nothing of another, in training or after.
 
 Shape letters: ... any leading dimensions, M images, C channels, H height and W width in px, P = 3 * 48 * 48 pixels, D features.
 """
