@@ -134,7 +134,7 @@ def test_what_is_no_model_is_one_line(models: Path, tmp_path: Path, damage, word
 
 
 def test_a_model_of_text_sees_nothing(models: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no preprocessor_config.json there, so it is no model of images"):
+    with pytest.raises(ValueError, match="there, so it is no model of images"):
         HubModel.load(models / "bert", "hub:bert")
     dressed = shutil.copytree(models / "bert", tmp_path / "bert")
     shutil.copy(models / "clip" / "preprocessor_config.json", dressed)

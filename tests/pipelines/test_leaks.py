@@ -27,7 +27,7 @@ def collected(tmp_path_factory: pytest.TempPathFactory, encoder_file: Path, pref
     (root / "features").mkdir()
     shutil.copy(encoder_file, root / "features")
     for name in ROLES:
-        assert [main([stage, name], root) for stage in ("download", "embed", "curate")] == [0, 0, 0]
+        assert [main([stage, name], root) for stage in ("download", "embed", "curate", "encode")] == [0, 0, 0]
     assert main(["collect"], root) == 0
     return root
 
