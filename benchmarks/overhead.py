@@ -66,7 +66,7 @@ def plainly(project: Path, stages: list[tuple[str, str]]) -> dict[str, float]:
 def main() -> int:
     """Run both and print the table."""
     domains = list(load_params(Layout(ROOT).params).domains)
-    stages = [("encoder", "")] + [(stage, domain) for stage in ("download", "embed", "curate") for domain in domains]
+    stages = [("encoder", "")] + [(stage, domain) for stage in ("download", "embed", "curate", "encode") for domain in domains]
     stages += [(stage, "") for stage in ("collect", "train", "measure", "report")]
     with tempfile.TemporaryDirectory() as folder:
         one, other = Path(folder) / "dvc", Path(folder) / "plain"

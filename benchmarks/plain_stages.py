@@ -36,6 +36,7 @@ def run(stage: str, domain: str) -> None:
         "download": _download,
         "curate": _curate,
         "embed": _embed,
+        "encode": _encode,
         "collect": _collect,
         "train": _train,
         "measure": _measure,
@@ -72,6 +73,16 @@ def _embed(params: Params, layout: Layout, domain: str) -> None:
 
     with atomic_folder(layout.embeddings(domain)) as target:
         embed(domain, layout, target, params.curation.max_pixels, in_threads)
+
+
+def _encode(params: Params, layout: Layout, domain: str) -> None:
+    from pipelines.encode import encode
+    from pipelines.encoding import choose
+
+    settings = params.encoding
+    encoder = choose(settings.encoder, layout, offline=params.transfer.offline)
+    with atomic_folder(layout.encoded(domain)) as target:
+        encode(domain, layout, target, encoder, settings.views, params.curation.max_pixels, in_threads)
 
 
 def _collect(params: Params, layout: Layout, domain: str) -> None:

@@ -18,6 +18,7 @@ BOXES = [  # label, what it makes, whether there is one for each domain
     ("download", "raw/DOMAIN", True),
     ("embed", "embeddings/DOMAIN", True),
     ("curate", "collections/DOMAIN", True),
+    ("encode", "encoded/DOMAIN", True),
     ("collect", "manifest.json", False),
     ("train", "models/learner", False),
     ("measure", "models/measurement", False),
@@ -39,8 +40,8 @@ def pipeline() -> str:
             start = x - GAP + (14 if BOXES[number - 1][2] else 3)
             parts.append(f'<path d="M{start} {y + HEIGHT / 2}H{x - 4}" class="arrow"/>')
     total = 8 + len(BOXES) * (WIDTH + GAP)
-    left = "one of each a domain: a swap runs these three for the new domain only"
-    notes = [(8, left), (8 + 3 * (WIDTH + GAP), "once a collection")]
+    left = "one of each a domain: a swap runs these four for the new domain only"
+    notes = [(8, left), (8 + 4 * (WIDTH + GAP), "once a collection")]
     parts += [f'<text x="{x}" y="122" class="note">{text}</text>' for x, text in notes]
     style = (
         ".box{fill:#f3f6f4;stroke:#3c6e71;stroke-width:1.5}.name{font:600 15px sans-serif;text-anchor:middle;fill:#1b2a2b}"

@@ -25,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
         "download": "fetch a domain's raw records into raw/DOMAIN/",
         "embed": "cache the features of a domain's raw records in embeddings/DOMAIN/",
         "curate": "examine, deduplicate, balance, split and shard a domain into collections/DOMAIN/",
+        "encode": "write what training reads of a domain's kept images into encoded/DOMAIN/",
     }
     for name, text in stages.items():
         command = commands.add_parser(name, help=f"stage: {text}", description=text)
@@ -98,6 +99,7 @@ def run(arguments: argparse.Namespace, layout: Layout) -> int:
         "download": lambda: flows.download_flow(domain, params, layout, offline=getattr(arguments, "offline", False)),
         "update": lambda: flows.download_flow(domain, params, layout, update=True),
         "curate": lambda: flows.curate_flow(domain, params, layout),
+        "encode": lambda: flows.encode_flow(domain, params, layout),
         "encoder": lambda: flows.encoder_flow(layout),
         "embed": lambda: flows.embed_flow(domain, params, layout),
         "collect": lambda: flows.collect_flow(params, layout),

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from pipelines.cards import load_card
+from pipelines.check_encoded import check_encoded
 from pipelines.check_origins import Read, check_embeddings, check_files, check_overrides, check_raw
 from pipelines.damage import look_again
 from pipelines.encoders import Encoder
@@ -39,6 +40,7 @@ def check_domain(name: str, layout: Layout, read: Read = lambda size: None) -> l
         lambda: check_embeddings(name, layout, read),
         lambda: _check_curated(name, layout, read),
         lambda: _check_features(name, layout, read),
+        lambda: check_encoded(name, layout, read),
     ]
     return [problem for one in checks for problem in _in_words(one)]
 
@@ -164,8 +166,9 @@ def _manifest_faults(params: Params, layout: Layout) -> Iterator[tuple[Path, str
     if _encoder_digest(layout) != manifest["encoder"]:
         yield layout.encoder, "missing, broken, or another encoder than that of the manifest"
     for name, domain in manifest["domains"].items():
-        if not (layout.domain(name) / SUMS).exists() or domain_digest(layout.domain(name)) != domain["digest"]:
-            yield layout.manifest, f"{name} has another digest than {layout.domain(name)}"
+        for folder, field in ((layout.domain(name), "digest"), (layout.encoded(name), "encoded_digest")):
+            if not (folder / SUMS).exists() or domain_digest(folder) != domain.get(field):
+                yield layout.manifest, f"{name} has another {field} than {folder}"
 
 
 def _encoder_digest(layout: Layout) -> str | None:

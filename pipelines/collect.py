@@ -6,6 +6,7 @@ import polars as pl
 
 from pipelines.cards import load_card
 from pipelines.copies import ThumbRows
+from pipelines.encode import ENCODING, read_encoded
 from pipelines.features import FILE, map_features
 from pipelines.files import atomic_path, read_json, sha256_file, write_json
 from pipelines.layout import Layout
@@ -34,6 +35,7 @@ def collect(params: Params, layout: Layout) -> dict[str, Any]:
     manifest = {
         "version": 1,
         "encoder": encoders[0],
+        "encoding": _encoding(params, layout),
         "domains": domains,
         "licences": _by_licence(domains),
         "exclusions": excluded.to_dicts(),
@@ -45,6 +47,27 @@ def collect(params: Params, layout: Layout) -> dict[str, Any]:
     manifest |= {"croissant": sha256_file(layout.croissant), "overlap": sha256_file(layout.overlap)}
     write_json(layout.manifest, manifest)
     return manifest
+
+
+def _encoding(params: Params, layout: Layout) -> dict[str, Any]:
+    """What all domains are encoded by for training. Raises ValueError naming two that differ, or one that is stale."""
+    found = {name: read_encoded(layout, name) for name in params.domains}
+    for name, about in found.items():
+        if about["domain_digest"] != domain_digest(layout.domain(name)):
+            raise ValueError(f"{layout.encoded(name)}: older than the shards in {layout.domain(name)}; run `dvc repro`")
+    facts = {name: {field: about[field] for field in ENCODING} for name, about in found.items()}
+    first, encoding = next(iter(facts.items()))
+    for name, other in facts.items():
+        if other != encoding:
+            raise ValueError(
+                f"encoded/: {first} is encoded by {_told(encoding)}, {name} by {_told(other)}; name a model's revision "
+                "(hub:ID@REVISION) if the Hub changed it, and say `dvc repro -f -s encode`, then `dvc repro`"
+            )
+    return encoding
+
+
+def _told(encoding: dict[str, Any]) -> str:
+    return f"{encoding['encoder']} ({encoding['encoder_digest'][:8]}, {encoding['views']} views)"
 
 
 def _by_licence(domains: dict[str, Any]) -> dict[str, Any]:
@@ -79,6 +102,7 @@ def _entry(layout: Layout, name: str, role: str) -> dict[str, Any]:
         "licence": card.licence,
         "digest": domain_digest(layout.domain(name)),
         "features_digest": features["features_digest"],
+        "encoded_digest": domain_digest(layout.encoded(name)),
         "images": stats["kept"],
         **{field: stats[field] for field in ("classes", "split_by", "splits", "verdicts", "raw_bytes", "shard_bytes")},
     }

@@ -21,6 +21,7 @@ Floats = npt.NDArray[np.float32]
 FILE = "features.safetensors"
 ABOUT = "source.json"
 KEYS = "keys.parquet"
+KINDS: dict[str, npt.DTypeLike] = {"F32": np.float32, "U8": np.uint8}  # types of a safetensors file that we write
 
 
 class Features(NamedTuple):
@@ -98,8 +99,8 @@ def unit_rows(features_ND: Floats) -> Floats:
     return np.asarray(features_ND / np.maximum(np.linalg.norm(features_ND, axis=1, keepdims=True), 1e-12), np.float32)
 
 
-def digest(features_ND: Floats) -> str:
-    """Hex SHA-256 of the numbers in row order."""
+def digest(features_ND: npt.NDArray[Any]) -> str:
+    """Hex SHA-256 of the numbers in row order; of a mapped file, read as it goes."""
     return hashlib.sha256(np.ascontiguousarray(features_ND).data).hexdigest()
 
 
@@ -122,24 +123,35 @@ def open_features(folder: Path) -> Features:
 
 def map_features(path: Path) -> Floats:
     """The tensor `features` [N, D] of a safetensors file, mapped from disk. Raises ValueError naming the file."""
+    features_ND = map_tensor(path, "features")
+    if features_ND.dtype != np.float32 or features_ND.ndim != 2:
+        raise _wrong(path, "features", f"found {features_ND.dtype} {list(features_ND.shape)}, expected float32 [N, D]")
+    return features_ND
+
+
+def map_tensor(path: Path, name: str, *, writable: bool = False) -> npt.NDArray[Any]:
+    """A tensor (float32 or uint8) of a safetensors file, mapped from disk. Raises ValueError naming the file.
+
+    A `writable` one changes in memory alone; torch wants that of what it is given.
+    """
     try:
         with safe_open(path, "numpy") as file:  # checks the header's lengths, offsets and names against the file
-            tensor = file.get_slice("features")
+            tensor = file.get_slice(name)
             shape, kind = tuple(tensor.get_shape()), tensor.get_dtype()
         with path.open("rb") as handle:
             (length,) = struct.unpack("<Q", handle.read(8))
-            start, end = json.loads(handle.read(length))["features"]["data_offsets"]
+            start, end = json.loads(handle.read(length))[name]["data_offsets"]
     except (OSError, SafetensorError) as error:
-        raise _wrong(path, str(error)) from None
-    if kind != "F32" or len(shape) != 2:
-        raise _wrong(path, f"found {kind} {list(shape)}")
+        raise _wrong(path, name, str(error)) from None
+    if kind not in KINDS:
+        raise _wrong(path, name, f"found {kind} {list(shape)}")
     if start == end:
-        return np.empty(shape, np.float32)
-    return np.memmap(path, np.float32, "r", offset=8 + length + start, shape=shape)
+        return np.empty(shape, KINDS[kind])
+    return np.memmap(path, KINDS[kind], "c" if writable else "r", offset=8 + length + start, shape=shape)
 
 
-def _wrong(path: Path, why: str) -> ValueError:
-    expected = "expected a safetensors file with the float32 tensor 'features' [N, D]"
+def _wrong(path: Path, name: str, why: str) -> ValueError:
+    expected = f"expected a safetensors file with the tensor {name!r}"
     return ValueError(f"{path}: {expected} ({' '.join(why.split())[:120]}); delete it and run `dvc repro`")
 
 

@@ -1,6 +1,7 @@
 """The data side's stages as Prefect flows: thin, each a run of `python -m pipelines <stage>`. Import after `server.connect`."""
 
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ from pipelines.cards import Card, load_card
 from pipelines.collect import collect
 from pipelines.curate import curate
 from pipelines.embed import embed
+from pipelines.encode import encode, needs_pictures
 from pipelines.encoders import fit
-from pipelines.files import atomic_folder
+from pipelines.encoding import choose
+from pipelines.files import atomic_folder, read_json
 from pipelines.layout import Layout
 from pipelines.ledger import OVERRIDES
+from pipelines.mapping import one_by_one
 from pipelines.meter import Meter
 from pipelines.params import Params
 from pipelines.pictures import cluster_sheet, contact_sheet
@@ -150,6 +154,26 @@ def embed_flow(domain: str, params: Params, layout: Layout) -> str:
         return watched.run_flow("embed", domain, partial(body, workers), workers)
 
 
+def encode_flow(domain: str, params: Params, layout: Layout) -> str:
+    """Write what training reads of a domain's kept images into `encoded/<domain>/`."""
+    layout = runners.seen_from_workers(params.runner, layout)
+    settings = params.encoding
+
+    def body(workers: runners.Workers | None = None) -> str:
+        encoder = choose(settings.encoder, layout, offline=params.transfer.offline)
+        images = read_json(layout.domain(domain) / "stats.json")["kept"]
+        batches = watched.Batches(domain, images, workers) if workers else one_by_one
+        with atomic_folder(layout.encoded(domain)) as target:
+            encode(domain, layout, target, encoder, settings.views, params.curation.max_pixels, batches)
+        views = f" and {settings.views} views" if settings.views else ""
+        return f"{images} images{views} by {encoder.name}, {prod(encoder.row)} numbers each"
+
+    if not needs_pictures(settings.encoder, settings.views):  # workers that have nothing to do need not start
+        return watched.run_flow("encode", domain, body)
+    with runners.start(params.runner, layout) as workers:
+        return watched.run_flow("encode", domain, partial(body, workers), workers)
+
+
 def collect_flow(params: Params, layout: Layout) -> str:
     """Write the manifest of the collection and the overlap between its domains."""
 
@@ -173,5 +197,6 @@ def outputs(stage: str, domain: str, layout: Layout) -> list[Path]:
         "encoder": [layout.encoder],
         "embed": [layout.embeddings(domain)],
         "curate": [layout.domain(domain), layout.features(domain)],
+        "encode": [layout.encoded(domain)],
         "collect": [layout.manifest, layout.overlap, layout.croissant],
     }[stage]

@@ -44,10 +44,11 @@ def listing(params: Params, layout: Layout) -> str:
 
 
 def state(domain: str, layout: Layout) -> str:
-    """How far a domain has come: card, downloaded, embedded, curated or collected."""
+    """How far a domain has come: card, downloaded, embedded, curated, encoded or collected."""
     collected = layout.manifest.exists() and domain in read_json(layout.manifest)["domains"]
     steps = [
         ("collected", collected and (layout.domain(domain) / "stats.json").exists()),
+        ("encoded", (layout.encoded(domain) / "source.json").exists()),
         ("curated", (layout.domain(domain) / "stats.json").exists()),
         ("embedded", (layout.embeddings(domain) / "source.json").exists()),
         ("downloaded", (layout.raw(domain) / "source.json").exists()),
@@ -60,7 +61,14 @@ def prune(params: Params, layout: Layout, *, dry_run: bool, downloads: bool) -> 
 
     `downloads`: also the kept downloads of all domains.
     """
-    folders = [layout.raw(""), layout.embeddings(""), layout.cards, layout.root / "features", layout.state / "downloads"]
+    folders = [
+        layout.raw(""),
+        layout.embeddings(""),
+        layout.cards,
+        layout.features(""),
+        layout.encoded(""),
+        layout.state / "downloads",
+    ]
     doomed = [
         path
         for folder in folders

@@ -92,3 +92,7 @@ class Layout:
     def features(self, domain: str) -> Path:
         """Features of the kept images, in the row order of the index."""
         return self.root / "features" / domain
+
+    def encoded(self, domain: str) -> Path:
+        """What training reads of the kept images, in the row order of the index."""
+        return self.root / "encoded" / domain

@@ -12,6 +12,8 @@ from pipelines.cards import load_card
 from pipelines.collect import collect
 from pipelines.curate import curate
 from pipelines.embed import embed
+from pipelines.encode import encode
+from pipelines.encoding import choose
 from pipelines.files import atomic_folder
 from pipelines.layout import Layout
 from pipelines.params import load_params
@@ -38,7 +40,7 @@ def curated_project(root: Path, encoder_file: Path) -> Layout:
 
 
 def make_domain(layout: Layout, name: str, classes: tuple[str, ...] | list[str], *, jpegs: bool, offset: int) -> None:
-    """Raw records, embeddings, the curated domain and its features."""
+    """Raw records, embeddings, the curated domain, its features and what training reads."""
     params = load_params(layout.params)
     with atomic_folder(layout.raw(name)) as target:
         write_raw(_records(classes, jpegs, offset), target, {"kind": "archive", "locator": f"{name}.zip", "checksum": ""})
@@ -46,6 +48,9 @@ def make_domain(layout: Layout, name: str, classes: tuple[str, ...] | list[str],
         embed(name, layout, target, params.curation.max_pixels)
     with atomic_folder(layout.features(name)) as features, atomic_folder(layout.domain(name)) as target:
         curate(load_card(layout.card(name)), layout, target, features, params.curation)
+    encoder = choose(params.encoding.encoder, layout, offline=True)
+    with atomic_folder(layout.encoded(name)) as target:
+        encode(name, layout, target, encoder, params.encoding.views, params.curation.max_pixels)
 
 
 def _records(classes: tuple[str, ...] | list[str], jpegs: bool, offset: int) -> Iterator[RawRecord]:

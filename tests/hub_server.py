@@ -1,4 +1,4 @@
-"""A hub on loopback that answers what the clients of the Hugging Face hub ask about data sets, and counts what it sends.
+"""A hub on loopback: it answers what the clients of the Hugging Face hub ask of data sets and models, and counts what it sends.
 
     with Hub() as hub:
         commit = hub.commit("user/birds", {"data/train-00000.parquet": content, "README.md": card})
@@ -134,10 +134,12 @@ class _Handler(BaseHTTPRequestHandler):
                 self._redirect(307, self.path.replace(f"/{old}", f"/{self.hub.moved[old]}", 1), {})
             elif parts[0] == "large":
                 self._content("/".join(parts[2:]), next(self._find(parts[1])), {})
-            elif parts[:2] == ["api", "datasets"]:
+            elif parts[:2] in (["api", "datasets"], ["api", "models"]):
                 self._api(*self._repo(parts[2:]))
             elif parts[0] == "datasets":
                 self._file(*self._repo(parts[1:]))
+            elif "resolve" in parts:  # of a model
+                self._file(*self._repo(parts))
             else:
                 self._refuse(404, "NotFound")
         except OSError:  # the client has left

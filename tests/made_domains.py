@@ -59,12 +59,10 @@ def write_params(root: Path, domains: dict[str, str], **sections: Any) -> None:
         "sources_folder": ".",
         "allow_licences": "all",
         "curation": {"min_per_class": 5, "max_pixels": 64_000_000, "duplicates": {}},  # DVC needs what a stage names
+        "encoding": {"encoder": "embedded", "views": 0},
         "training": {
             "steps": 6,
             "batch": 4,
-            "width": 32,
-            "layers": 1,
-            "heads": 2,
             "max_shot": 3,
             "n_query": 3,
         },

@@ -92,6 +92,7 @@ DAMAGED = (
     "collections/leaves/duplicates.parquet",
     "collections/leaves/fingerprints.parquet",
     "features/pebbles/features.safetensors",
+    "encoded/leaves/features.safetensors",
     "features/encoder.safetensors",
     "collections/overlap.parquet",
 )
@@ -148,7 +149,15 @@ def test_a_changed_source_is_taken_when_told(project: Path) -> None:
     assert (project / "raw" / "sand" / "source.json").read_bytes() == before
     taken = subprocess.run([sys.executable, "-m", "pipelines", "update", "sand"], cwd=project, capture_output=True, text=True)
     assert taken.returncode == 0, taken.stderr
-    assert stages_run(dvc(project, "repro")) == {"curate@sand", "embed@sand", "collect", "train", "measure", "report"}
+    assert stages_run(dvc(project, "repro")) == {
+        "curate@sand",
+        "embed@sand",
+        "encode@sand",
+        "collect",
+        "train",
+        "measure",
+        "report",
+    }
     assert pl.read_parquet(project / "collections" / "sand" / "ledger.parquet").height == 72
     assert stages_run(dvc(project, "repro")) == set()
 
@@ -157,7 +166,7 @@ def test_a_decision_by_hand_curates_one_domain(project: Path) -> None:
     ledger = pl.read_parquet(project / "collections" / "shells" / "ledger.parquet")
     key, label = ledger.filter(pl.col("verdict") == "kept").sort("key").select("key", "label").row(0)
     overrides = project / "collections" / "shells.overrides.yaml"
-    what_follows = {"collect", "train", "measure", "report"}
+    what_follows = {"encode@shells", "collect", "train", "measure", "report"}
 
     def verdict() -> str:
         done = pl.read_parquet(project / "collections" / "shells" / "ledger.parquet")
@@ -210,7 +219,8 @@ def test_a_swap_costs_one_domain_and_leaves_no_trace(project: Path) -> None:
     write_card(project, "bark")
     swapped = {("bark" if name == "leaves" else name): role for name, role in ROLES.items()}
     write_params(project, swapped)
-    again = {"by_hand", "download@bark", "curate@bark", "embed@bark", "collect", "train", "measure", "report"}
+    again = {"by_hand", "download@bark", "curate@bark", "embed@bark", "encode@bark", "collect"}
+    again |= {"train", "measure", "report"}
     assert stages_run(dvc(project, "repro")) == again
     manifest = json.loads((project / "collections" / "manifest.json").read_text())
     assert set(manifest["domains"]) == set(swapped)

@@ -12,7 +12,14 @@ from pipelines.sums import SUMS, parse_sums
 def refuse_others(target: Path, layout: Layout) -> None:
     """Raise ValueError (one line) if a publication may not take the place of `target`."""
     target = target.resolve()
-    for own in (layout.cards, layout.root / "raw", layout.root / "features", layout.root / "embeddings", layout.state):
+    for own in (
+        layout.cards,
+        layout.root / "raw",
+        layout.root / "features",
+        layout.root / "embeddings",
+        layout.root / "encoded",
+        layout.state,
+    ):
         if target.is_relative_to(own.resolve()):
             raise ValueError(f"{target}: lies in {own}, which the stages own; name a folder elsewhere")
     if not target.exists():

@@ -334,5 +334,18 @@ def test_help_explains_every_command(capsys: pytest.CaptureFixture[str]) -> None
         main(["--help"])
     assert ended.value.code == 0
     text = capsys.readouterr().out
-    for command in ("download", "curate", "encoder", "embed", "collect", "list", "check", "prune", "preset", "ui", "stop"):
+    for command in (
+        "download",
+        "curate",
+        "encoder",
+        "embed",
+        "encode",
+        "collect",
+        "list",
+        "check",
+        "prune",
+        "preset",
+        "ui",
+        "stop",
+    ):
         assert command in text

@@ -27,7 +27,7 @@ def collected(tmp_path_factory: pytest.TempPathFactory, encoder_file: Path, pref
     (root / "features").mkdir()
     shutil.copy(encoder_file, root / "features")
     for name in ROLES:
-        assert [main([stage, name], root) for stage in ("download", "embed", "curate")] == [0, 0, 0]
+        assert [main([stage, name], root) for stage in ("download", "embed", "curate", "encode")] == [0, 0, 0, 0]
     assert main(["collect"], root) == 0
     return root
 
@@ -73,11 +73,11 @@ def publish_again(layout: Layout, name: str, changed: dict[str, bytes], units: d
     writer.index().write_parquet(folder / "index.parquet")
     write_text(folder / SUMS, sums_text(sums_of(folder)))
     digest = domain_digest(folder)
-    about = read_json(layout.features(name) / "source.json")
-    write_json(layout.features(name) / "source.json", about | {"domain_digest": digest})
-    write_sums(layout.features(name))
+    for made in (layout.features(name), layout.encoded(name)):
+        write_json(made / "source.json", read_json(made / "source.json") | {"domain_digest": digest})
+        write_sums(made)
     manifest = read_json(layout.manifest)
-    manifest["domains"][name]["digest"] = digest
+    manifest["domains"][name] |= {"digest": digest, "encoded_digest": domain_digest(layout.encoded(name))}
     write_json(layout.manifest, manifest)
 
 

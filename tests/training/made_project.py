@@ -309,7 +309,7 @@ def _training_log() -> str:
 def _stage_times() -> Iterator[dict[str, Any]]:
     """A first run of everything, then a second that swapped fractals in."""
     for place, name in enumerate([*ROLES, "gone"]):  # `gone` was taken out: no trace of it may be left
-        for stage, took in (("download", 2.0), ("curate", 6.5), ("embed", 4.0)):
+        for stage, took in (("download", 2.0), ("curate", 6.5), ("embed", 4.0), ("encode", 1.0)):
             run = "2" if name == "fractals" else "1"
             yield _time(f"{stage}@{name}", took + place, run)
     for stage, took in (("collect", 1.5), ("train", 95.0), ("measure", 80.0)):

@@ -1,6 +1,5 @@
 """Reading domains: only whole and matching files are accepted, exclusions are applied."""
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -9,17 +8,22 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
+from pipelines.features import digest, unit_rows
 from pipelines.files import write_json
 from pipelines.layout import Layout
+from pipelines.sums import domain_digest, write_sums
+from training import collection
 from training.collection import load_collection, load_domain
 
 
-def write_domain(layout: Layout, name: str, features_ND: np.ndarray | None = None, images: int = 6) -> dict[str, str]:
-    """Files as curation and embedding leave them; returns the manifest's entry, less the role."""
+def write_domain(
+    layout: Layout, name: str, rows: np.ndarray | None = None, images: int = 6, views: np.ndarray | None = None, **said: object
+) -> dict[str, str]:
+    """Files as curation and encoding leave them; returns the manifest's entry, less the role. `said`: facts in source.json."""
     rng = np.random.default_rng(len(name))
-    features_ND = rng.normal(size=(images, 4)).astype(np.float32) if features_ND is None else features_ND
-    layout.domain(name).mkdir(parents=True)
-    layout.features(name).mkdir(parents=True)
+    rows = unit_rows(rng.normal(size=(images, 4)).astype(np.float32)) if rows is None else rows
+    folder = layout.domain(name)
+    folder.mkdir(parents=True)
     keys = [f"{name}-{i}" for i in range(images)]
     index = pl.DataFrame(
         {
@@ -30,41 +34,81 @@ def write_domain(layout: Layout, name: str, features_ND: np.ndarray | None = Non
             "unit": [keys[0], keys[0], *keys[2:]],
         }
     )
-    index.write_parquet(layout.domain(name) / "index.parquet")
-    write_json(layout.domain(name) / "classes.json", ["l0", "l1"])
-    save_file({"features": features_ND}, layout.features(name) / "features.safetensors")
-    digest = hashlib.sha256(features_ND.tobytes()).hexdigest()
+    index.write_parquet(folder / "index.parquet")
+    write_json(folder / "classes.json", ["l0", "l1"])
+    write_sums(folder)
+    tensor = "pixels" if rows.dtype == np.uint8 else "features"
     about = {
-        "domain_digest": f"of-{name}",
+        "encoder": "embedded",
         "encoder_digest": "enc",
-        "features_digest": digest,
-        "dimensions": 4,
+        "domain_digest": domain_digest(folder),
+        "features_digest": digest(rows),
+        "tensor": tensor,
+        "dimensions": int(np.prod(rows.shape[1:])),
         "images": images,
+        "views": 0 if views is None else views.shape[1],
     }
-    write_json(layout.features(name) / "source.json", about)
-    return {"digest": f"of-{name}", "features_digest": digest}
+    layout.encoded(name).mkdir(parents=True)
+    tensors = {tensor: rows} | ({} if views is None else {"views": views})
+    save_file(tensors, layout.encoded(name) / "features.safetensors")
+    about |= {} if views is None else {"views_digest": digest(views)}
+    write_json(layout.encoded(name) / "source.json", about | said)
+    write_sums(layout.encoded(name))
+    return {"digest": domain_digest(folder), "encoded_digest": domain_digest(layout.encoded(name))}
 
 
 def test_a_domain_is_read_in_the_order_of_its_index(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
-    features_ND = np.arange(1, 25, dtype=np.float32).reshape(6, 4)
+    features_ND = unit_rows(np.arange(1, 25, dtype=np.float32).reshape(6, 4))
     write_domain(layout, "beads", features_ND)
     found = load_domain(layout, "beads")
     assert found.class_N.tolist() == [0, 1, 0, 1, 0, 1]
     assert found.unit_N[0] == found.unit_N[1]
     assert len(found.unit_N.unique()) == 5
     assert found.classes == ("l0", "l1")
-    expected = features_ND / np.linalg.norm(features_ND, axis=1, keepdims=True)
-    np.testing.assert_allclose(found.features_ND.numpy(), expected, rtol=1e-6)
+    np.testing.assert_array_equal(found.features_ND.numpy(), features_ND)
+    assert found.views_NVD is None
     assert len(found.in_splits("test").features_ND) == 1
     fewer = load_domain(layout, "beads", ["beads-0", "beads-3"])
     torch.testing.assert_close(fewer.features_ND, found.features_ND[[1, 2, 4, 5]])
 
 
+def test_pixels_and_views_come_along_flat(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, 256, (6, 3, 8, 8), dtype=np.uint8)
+    views = rng.integers(0, 256, (6, 2, 3, 8, 8), dtype=np.uint8)
+    write_domain(layout, "beads", rows, views=views)
+    found = load_domain(layout, "beads", subject="toys")
+    assert found.subject == "toys"
+    assert found.features_ND.dtype == torch.uint8
+    assert found.features_ND.shape == (6, 192)
+    fewer = found.in_splits("test")
+    assert fewer.subject == "toys"
+    assert fewer.views_NVD is not None
+    np.testing.assert_array_equal(fewer.views_NVD.numpy(), views[5:].reshape(1, 2, 192))
+    np.testing.assert_array_equal(fewer.features_ND.numpy(), rows[5:].reshape(1, 192))
+
+
+def test_large_tensors_stay_on_disk_and_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = Layout(tmp_path)
+    write_domain(layout, "beads", views=np.ones((6, 2, 4), np.float32))
+    copied = load_domain(layout, "beads")
+    made: list[np.ndarray] = []
+    from_numpy = torch.from_numpy
+    monkeypatch.setattr(collection, "MAPPED_FROM", 1)
+    monkeypatch.setattr(torch, "from_numpy", lambda rows: made.append(rows) or from_numpy(rows))
+    mapped = load_domain(layout, "beads")
+    assert [isinstance(rows, np.memmap) for rows in made[:2]] == [True, True]
+    assert torch.equal(mapped.features_ND, copied.features_ND)
+    assert torch.equal(mapped.views_NVD, copied.views_NVD)
+    assert mapped.in_splits("train", "test") is mapped
+
+
 def test_files_that_do_not_match_are_refused(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     write_domain(layout, "short", np.ones((5, 4), dtype=np.float32))
-    with pytest.raises(ValueError, match="5 features for the 6 images of domain 'short'"):
+    with pytest.raises(ValueError, match="5 rows for the 6 images of domain 'short'"):
         load_domain(layout, "short")
     broken = np.ones((6, 4), dtype=np.float32)
     broken[2, 1] = np.nan
@@ -72,29 +116,41 @@ def test_files_that_do_not_match_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="domain 'nan': 1 of 6 features are not finite"):
         load_domain(layout, "nan")
     write_domain(layout, "swapped")
-    save_file({"features": np.ones((6, 4), dtype=np.float32)}, layout.features("swapped") / "features.safetensors")
-    with pytest.raises(ValueError, match="differs from the digest"):
+    path = layout.encoded("swapped") / "features.safetensors"
+    save_file({"features": np.ones((6, 4), dtype=np.float32)}, path)
+    with pytest.raises(ValueError, match="differ from the digest"):
         load_domain(layout, "swapped")
-    (layout.features("swapped") / "features.safetensors").write_bytes(b"half")
+    path.write_bytes(b"half")
     with pytest.raises(ValueError, match="expected a safetensors file"):
         load_domain(layout, "swapped")
+    write_domain(layout, "old", domain_digest="of former shards")
+    with pytest.raises(ValueError, match="encoded/old: older than the shards of domain 'old'; run `dvc repro`"):
+        load_domain(layout, "old")
+    write_domain(layout, "never")
+    (layout.encoded("never") / "source.json").unlink()
+    with pytest.raises(ValueError, match="encoded/never: not encoded yet"):
+        load_domain(layout, "never")
 
 
 def test_exclusions_hold_for_train_and_spare_but_not_for_held_out(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
-    domains = {name: {**write_domain(layout, name), "role": role} for name, role in (("a", "train"), ("h", "held_out"))}
+    roles = (("a", "train"), ("h", "held_out"))
+    domains = {name: {**write_domain(layout, name), "role": role, "subject": "toys"} for name, role in roles}
     exclusions = [
         {"domain": "a", "key": "a-2", "because_domain": "h", "because_key": "h-1"},
         {"domain": "h", "key": "h-1", "because_domain": "a", "because_key": "a-2"},
     ]
-    manifest = {"version": 1, "encoder": "enc", "domains": domains, "exclusions": exclusions}
+    encoding = {"encoder": "embedded", "encoder_digest": "enc", "tensor": "features", "dimensions": 4, "views": 0}
+    manifest = {"version": 1, "encoder": "enc", "encoding": encoding, "domains": domains, "exclusions": exclusions}
     found = load_collection(layout, manifest)
     assert list(found) == ["a", "h"]
     assert len(found["a"].class_N) == 5
     assert len(found["h"].class_N) == 6
-    for field, message in (("features_digest", "features_digest is not"), ("digest", "domain_digest is not")):
+    assert found["a"].subject == "toys"
+    for field, message in (("encoded_digest", "encoded_digest is not"), ("digest", "domain_digest is not")):
         other = {**manifest, "domains": {**domains, "a": {**domains["a"], field: "else"}}}
         with pytest.raises(ValueError, match=f"domain 'a': {message}"):
             load_collection(layout, other)
-    with pytest.raises(ValueError, match="encoder_digest is not"):
-        load_collection(layout, {**manifest, "encoder": "else"})
+    for other in ({**manifest, "encoding": {**encoding, "encoder_digest": "else"}}, {**manifest, "encoding": None}):
+        with pytest.raises(ValueError, match="its encoder is not the manifest's"):
+            load_collection(layout, other)

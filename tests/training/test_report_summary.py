@@ -28,7 +28,7 @@ def test_seconds_are_grouped_and_of_listed_domains_alone(layout: Layout) -> None
     rows = {line.split()[0]: line.split()[1:] for line in terminal_summary(layout).splitlines() if " of " in line}
     assert rows["curate"] == [f"{6 * 6.5 + sum(range(6)):.1f}", "1", "of", "6"]
     assert rows["train"] == ["95.0", "1", "of", "1"]
-    assert list(rows) == ["encoder", "download", "embed", "curate", "collect", "train", "measure", "report"]
+    assert list(rows) == ["encoder", "download", "embed", "curate", "encode", "collect", "train", "measure", "report"]
 
 
 def test_the_summary_needs_a_report(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -38,7 +38,7 @@ def test_the_summary_needs_a_report(tmp_path_factory: pytest.TempPathFactory) ->
 
 def test_what_ran_last_and_what_a_swap_costs(layout: Layout) -> None:
     stages = read_stages(layout.state / "stages", ["glyphs", "fractals"])
-    ran = {"download@fractals", "curate@fractals", "embed@fractals", "collect", "train", "measure"}
+    ran = {"download@fractals", "curate@fractals", "embed@fractals", "encode@fractals", "collect", "train", "measure"}
     assert last_run(stages) == ran
     assert swap_seconds(stages)["fractals"] == pytest.approx(sum(time.seconds for time in stages if time.stage in ran))
 

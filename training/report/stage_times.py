@@ -7,10 +7,10 @@ from pathlib import Path
 
 from pipelines.files import read_json
 
-DOMAIN_STAGES = ("download", "embed", "curate")  # once a domain
+DOMAIN_STAGES = ("download", "embed", "curate", "encode")  # once a domain
 SHARED_STAGES = ("collect", "train", "measure")  # once a collection; run again after every swap
 ONCE_STAGES = ("encoder",)  # depends on no domain
-GROUPS = ("encoder", "download", "embed", "curate", "collect", "train", "measure", "report")
+GROUPS = ("encoder", "download", "embed", "curate", "encode", "collect", "train", "measure", "report")
 
 
 @dataclass(frozen=True)
