@@ -38,7 +38,7 @@ class Learner(nn.Module):
     - `linear`: a row for each label code, on the query's token (CAMeLU).
     - `code`: how alike the query's token and each class's label code are, after a projection of the token.
     - `class_mean`, `ridge`, `parts` (parts_readout.py): features pass a learned linear metric, the transformer moves each of
-      them by a step of its own, and that read-out reads them. Metric and steps start at zero: an untrained learner is the read-out alone.
+      them by a step of its own, and that read-out reads them. Both start at zero: an untrained learner is the read-out alone.
     """
 
     def __init__(self, shape: Shape, generator: torch.Generator | None = None, basis_DE: Tensor | None = None) -> None:
