@@ -1,18 +1,24 @@
-"""What each step of a training is given: episodes of the domains, rotated, and synthetic tasks between them."""
+"""What each step of a training is given: episodes of its regime, rotated, and synthetic tasks between them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import torch
 
 from pipelines.training_settings import Training
-from training.batch import Batch, Turn
+from training.batch import Batch
 from training.collection import DomainTensors
-from training.episodes import EpisodeSampler, generator_for
-from training.shares import domain_shares
-from training.synthetic import rotation, synthetic_batch
+from training.noise import key, key_int, keys
+from training.pseudo import PseudoSampler, views_of
+from training.regimes import Regime, regime_of
+from training.sampler import CPU, EpisodeSampler, ways_and_shots
+from training.store import FeatureStore
+from training.synthetic import synthetic_batch
+from training.turns import Turns
 
 Draw = Callable[[int], Batch]
+Part = Callable[[int, int, int], Batch]  # a step's episodes from one number to before another
 
 
 @dataclass(frozen=True)
@@ -20,60 +26,123 @@ class Streams:
     """Numbers that keep the random streams of one seed apart."""
 
     weights: int = 1
-    rotations: int = 2
-    synthetic: int = 3
-    episodes: int = 4
+    synthetic: int = 51
+    kind: int = 52
+    codes: int = 53
+    between: int = 54
+    within: int = 55
+    episodes: int = 56
 
 
 STREAMS = Streams()
 
 
-def draws(domains: Sequence[DomainTensors], settings: Training, seed: int, *, steps: int) -> Draw:
+def draws(
+    domains: Sequence[DomainTensors],
+    settings: Training,
+    seed: int,
+    *,
+    steps: int,
+    device: torch.device = CPU,
+    rank: int = 0,
+    ranks: int = 1,
+    resident: bool | None = None,
+) -> Draw:
     """The batch of each step, a pure function of (seed, step), from the `train` split of these domains.
 
-    Raises ValueError (one line) if a domain is too small for the episodes.
+    Of the `settings.batch` episodes rank r of R gets the r-th part of R; the parts of all ranks are the batch of one. `steps`
+    is how long the training is, which regime sequence divides. Features move to `device` once; where they do not fit
+    (`resident` false, found out if None) they are read from where they are, and the next step is drawn while this one is
+    worked on.
+
+    Raises ValueError (one line) if a domain is too small for the episodes, if the budget, the order or the regime asks for
+    what a domain does not have, or if the batch is no multiple of the ranks.
     """
-    parts = [domain.in_splits("train") for domain in domains]
-    shots = settings.min_shot, settings.max_shot
-    shares = domain_shares(parts, settings)
-    sampler = EpisodeSampler(parts, settings.n_way, *shots, settings.n_query, batch=settings.batch, seed=seed, shares=shares)
-    return mixed_draws(sampler, settings, seed)
-
-
-def synthetic_draws(settings: Training, dimensions: int, batch: int, seed: int) -> Draw:
-    """Synthetic batches as a function of the step."""
-
-    def at(step: int) -> Batch:
-        generator = generator_for(seed, STREAMS.synthetic, step)
-        n_shot = int(torch.randint(settings.min_shot, settings.max_shot + 1, (1,), generator=generator))
-        return synthetic_batch(batch, dimensions, settings.n_way, n_shot, settings.n_query, generator)
-
-    return at
-
-
-def mixed_draws(sampler: EpisodeSampler, settings: Training, seed: int) -> Draw:
-    """Batches of the domains' episodes, rotated; the share `synthetic_share` of the steps is synthetic instead."""
-    dimensions = sampler.features_ND.shape[1]
-    synthetic = synthetic_draws(settings, dimensions, settings.batch, seed)
+    if settings.batch % ranks:
+        raise ValueError(f"training.batch: expected a multiple of the {ranks} processes, found {settings.batch}")
+    regime = regime_of(domains, settings, seed, steps)
+    pseudo = settings.regime == "pseudo"
+    if pseudo:
+        views_of(regime, settings)
+    store = FeatureStore([features(domain, views=pseudo) for domain in regime.domains], device, resident=resident)
+    here = device if store.resident else CPU  # rows are drawn where they are looked up
+    if pseudo:
+        part: Part = PseudoSampler(regime, settings, seed, store, device=here)
+    else:
+        part = labelled(regime, settings, seed, store, here)
+    part = turned_and_mixed(part, settings, seed, store.dimensions, device)
+    start, stop = rank * settings.batch // ranks, (rank + 1) * settings.batch // ranks
 
     def at(step: int) -> Batch:
-        generator = generator_for(seed, STREAMS.rotations, step)
-        if float(torch.rand((), generator=generator)) < settings.synthetic_share:
-            return synthetic(step)
-        episodes = sampler(step)
-        turn = None
-        if settings.rotate:
-            # one orthogonal matrix a step (its QR is dear), made another one for each episode by random signs
-            sign_B1D = torch.randint(2, (len(episodes), 1, dimensions), generator=generator).float() * 2 - 1
-            turn = Turn(sign_B1D, rotation(dimensions, generator))
+        return part(step, start, stop)
+
+    return at if store.resident else Ahead(at)
+
+
+def features(domain: DomainTensors, *, views: bool) -> torch.Tensor:
+    """The rows that are drawn from: a domain's features, or its images' views one image after the other."""
+    if not views:
+        return domain.features_ND
+    assert domain.views_NVD is not None
+    return domain.views_NVD.flatten(0, 1)
+
+
+def labelled(regime: Regime, settings: Training, seed: int, store: FeatureStore, here: torch.device) -> Part:
+    """Batches of labelled episodes."""
+    sampler = EpisodeSampler(regime.pools, settings, regime.schedule, seed, device=here)
+
+    def part(step: int, start: int, stop: int) -> Batch:
+        episodes = sampler(step, start, stop)
+        weight_BS = episodes.support_weight_BS
         return Batch(
-            sampler.features_ND[episodes.support_BS],
-            episodes.support_label_BS,
-            sampler.features_ND[episodes.query_BQ],
-            episodes.query_label_BQ,
-            episodes.weight_BQ,
+            store.gather(episodes.support_BS),
+            episodes.support_label_BS.to(store.device),
+            store.gather(episodes.query_BQ),
+            episodes.query_label_BQ.to(store.device),
+            episodes.weight_BQ.to(store.device),
             episodes.n_way,
-            turn,
+            support_weight_BS=None if weight_BS is None else weight_BS.to(store.device),
         )
 
-    return at
+    return part
+
+
+def turned_and_mixed(real: Part, settings: Training, seed: int, dimensions: int, device: torch.device) -> Part:
+    """`real` rotated; the share `synthetic_share` of the steps is synthetic instead. Both get seeds for label codes."""
+    turns = Turns(dimensions, seed, device) if settings.rotate or settings.synthetic_share else None
+
+    def synthetic(step: int, key_B: torch.Tensor) -> Batch:
+        assert turns is not None
+        matrix_2DD = torch.stack([turns.matrix(step, stream) for stream in (STREAMS.between, STREAMS.within)])
+        return synthetic_batch(key_B, matrix_2DD, *ways_and_shots(settings, seed, step), settings.n_query)
+
+    def part(step: int, start: int, stop: int) -> Batch:
+        key_B = keys(start, stop, seed, STREAMS.episodes, step, device=device)
+        codes_B = key(key_B, STREAMS.codes)
+        if is_synthetic(step, settings, seed):
+            return replace(synthetic(step, key_B), seed_B=codes_B)
+        turn = turns(key_B, step) if turns and settings.rotate else None
+        return replace(real(step, start, stop), turn=turn, seed_B=codes_B)
+
+    return part
+
+
+def is_synthetic(step: int, settings: Training, seed: int) -> bool:
+    """Whether all of a step's tasks are synthetic."""
+    return (key_int(seed, STREAMS.kind, step) & 0xFFFFFFFF) / 2**32 < settings.synthetic_share
+
+
+class Ahead:
+    """Draws the next step in a thread while this one is worked on: for features that come from a disk."""
+
+    def __init__(self, draw: Draw) -> None:
+        self._draw = draw
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="episodes")
+        self._waiting: dict[int, Future[Batch]] = {}
+
+    def __call__(self, step: int) -> Batch:
+        """The batch of the step; what was drawn ahead for another one is dropped."""
+        waiting, self._waiting = self._waiting, {}
+        found = waiting.pop(step).result() if step in waiting else self._draw(step)
+        self._waiting[step + 1] = self._thread.submit(self._draw, step + 1)
+        return found

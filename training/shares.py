@@ -1,25 +1,25 @@
-"""How often an episode comes from each domain: equally often, or by the number of its images, flattened by a temperature."""
+"""How often an episode comes from each domain, for the reader of a report."""
 
 from collections.abc import Sequence
 
+import torch
+
 from pipelines.training_settings import Training
 from training.collection import DomainTensors
-
-
-def domain_shares(domains: Sequence[DomainTensors], settings: Training) -> list[float] | None:
-    """Chance of each domain, adding up to 1: p_i ~ n_i^(1/T) of its n_i images in split train, less those that are excluded.
-
-    `proportional` is T = 1, `temperature` takes `settings.temperature` (as multilingual models sample languages; Arivazhagan et
-    al. 2019, arXiv 1907.05019). None for `uniform`: no share has to be looked at.
-    """
-    if settings.domain_weights == "uniform":
-        return None
-    power = 1.0 if settings.domain_weights == "proportional" else 1.0 / settings.temperature
-    weights = [domain.split_N.count("train") ** power for domain in domains]
-    return [weight / sum(weights) for weight in weights]
+from training.pool import limits_of
+from training.regimes import regime_of
 
 
 def named_shares(domains: Sequence[DomainTensors], settings: Training) -> dict[str, float]:
-    """The same by name, for reports."""
-    shares = domain_shares(domains, settings) or [1 / len(domains)] * len(domains)
-    return {domain.name: round(share, 6) for domain, share in zip(domains, shares, strict=True)}
+    """Share of the episodes by domain, over the whole training; in regime merged of the classes of an episode.
+
+    Raises ValueError (one line) as a training with these settings does.
+    """
+    regime = regime_of(domains, settings, settings.seed, settings.steps)
+    share_G = regime.schedule.share_PG.mean(dim=0)
+    if settings.regime == "merged":
+        n_shot = settings.min_shot if settings.shots == "varied" else settings.max_shot
+        able = int(limits_of(regime.pools, settings.n_way, n_shot, settings.n_query).able_G)
+        share_G = torch.bincount(regime.pools.domain_C[:able], minlength=len(domains)) / able
+    found = {domain.name: float(share) for domain, share in zip(regime.domains, share_G, strict=True)}
+    return {domain.name: round(found.get(domain.name, 0.0), 6) for domain in domains}
