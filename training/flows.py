@@ -10,6 +10,7 @@ from pipelines import watched
 from pipelines.files import atomic_folder, read_json
 from pipelines.layout import Layout
 from pipelines.params import Params
+from training.checkpoints import remove
 from training.collection import load_collection
 from training.evaluate import interval
 from training.learner import Learner, load_learner, save_learner
@@ -37,6 +38,7 @@ def train_flow(params: Params, layout: Layout) -> str:
                 seed=settings.seed,
                 progress=_Steps(progress),
                 log_path=layout.training_log,
+                checkpoint_path=layout.checkpoint,
                 validation=validation_episodes(domains, settings),
             ),
         )
@@ -47,6 +49,7 @@ def train_flow(params: Params, layout: Layout) -> str:
             "shares": named_shares(domains, settings),
         }
         save_learner(learner, layout.model, about)
+        remove(layout.checkpoint)
         log = pl.read_csv(layout.training_log)
         watched.show_table("training", log.to_dicts(), "The training log")
         last = log.row(-1, named=True)
