@@ -45,6 +45,11 @@ class Layout:
         return self.root / "models" / "learner.safetensors"
 
     @property
+    def checkpoint(self) -> Path:
+        """Where a training that is cut off goes on from; no output of a stage, which DVC would delete before it runs."""
+        return self.root / "models" / "checkpoints" / "last.safetensors"
+
+    @property
     def training_log(self) -> Path:
         return self.root / "reports" / "training.csv"
 

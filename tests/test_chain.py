@@ -67,6 +67,7 @@ def test_the_report_and_the_metrics_are_there(project: Path) -> None:
     assert set(metrics["seconds"]) >= {"encoder", "download@pebbles", "curate@sand", "collect", "train", "measure"}
     page = (project / "reports" / "index.html").read_text()
     assert all(name in page for name in ROLES)
+    assert not (project / "models" / "checkpoints").exists()  # a finished training needs none
     results = pl.read_parquet(project / "models" / "measurement" / "results.parquet")
     assert results["accuracies"].list.len().unique().to_list() == [20]
 

@@ -40,3 +40,21 @@ class Batch:
     turn: Turn | None = None
     support_weight_BS: Tensor | None = None
     seed_B: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.support_BSD)
+
+    def part(self, start: int, stop: int) -> "Batch":
+        """Episodes `start` to `stop`."""
+        turn, weight_BS, seed_B = self.turn, self.support_weight_BS, self.seed_B
+        return Batch(
+            self.support_BSD[start:stop],
+            self.support_label_BS[start:stop],
+            self.query_BQD[start:stop],
+            self.query_label_BQ[start:stop],
+            self.weight_BQ[start:stop],
+            self.n_way,
+            None if turn is None else Turn(turn.sign_B1D[start:stop], turn.matrix_DD),
+            None if weight_BS is None else weight_BS[start:stop],
+            None if seed_B is None else seed_B[start:stop],
+        )

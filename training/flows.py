@@ -10,8 +10,10 @@ from pipelines import watched
 from pipelines.files import atomic_folder, read_json
 from pipelines.layout import Layout
 from pipelines.params import Params
+from training.checkpoints import remove
 from training.collection import load_collection
 from training.evaluate import interval
+from training.feature_parts import feature_parts
 from training.learner import Learner, load_learner, save_learner
 from training.measure.design import subsets
 from training.measure.run import measure
@@ -37,16 +39,21 @@ def train_flow(params: Params, layout: Layout) -> str:
                 seed=settings.seed,
                 progress=_Steps(progress),
                 log_path=layout.training_log,
+                checkpoint_path=layout.checkpoint,
                 validation=validation_episodes(domains, settings),
+                parts=feature_parts(layout, manifest),
             ),
         )
         progress.close()
         about = {
             "collection": {name: entry["digest"] for name, entry in manifest["domains"].items()},
+            "encoding": manifest["encoding"],
+            "regime": settings.regime,
             "domain_weights": settings.domain_weights,
             "shares": named_shares(domains, settings),
         }
         save_learner(learner, layout.model, about)
+        remove(layout.checkpoint)
         log = pl.read_csv(layout.training_log)
         watched.show_table("training", log.to_dicts(), "The training log")
         last = log.row(-1, named=True)
@@ -72,6 +79,7 @@ def measure_flow(params: Params, layout: Layout) -> str:
                 params.training,
                 params.measurement,
                 learner=load_learner(layout.model),
+                parts=feature_parts(layout, manifest),
                 workers=os.cpu_count() or 1,
                 progress=lambda done, total, name: progress.add(1, name),
             ),

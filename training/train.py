@@ -1,10 +1,6 @@
 """Meta-training of the in-context learner on the train domains (GEOM, arXiv 2507.05019), with synthetic tasks mixed in."""
 
-import csv
-import io
-import math
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -14,20 +10,21 @@ from torch.nn.functional import cross_entropy
 from pipelines.files import write_text
 from pipelines.training_settings import Training
 from training.batch import Batch
+from training.checkpoints import Checkpoints, depends_on
 from training.collection import DomainTensors
+from training.device import Place, choose, to_device, told_in_a_line
 from training.draws import STREAMS, Draw, draws
 from training.episodes import Episodes, evaluation_episodes, generator_for
 from training.evaluate import episode_accuracies
 from training.learner import Learner
+from training.log import Log, Row, as_csv, not_finite
+from training.parts_readout import Parts
+from training.schedule import learning_rate_at, set_learning_rate
 from training.shape import shape_of
 
-COLUMNS = ("step", "loss", "accuracy", "validation_accuracy", "learning_rate", "seconds")
-LOG_ROWS = 40
-VALIDATIONS = 6
 VALIDATION_EPISODES = 60
 WEIGHT_DECAY = 0.01
 CLIP = 1.0
-Row = Mapping[str, float | int | None]
 Progress = Callable[[int, int, Row], None]  # step, steps, row of the log
 Validation = Sequence[tuple[Tensor, Episodes]]
 
@@ -55,23 +52,42 @@ def train(
     seed: int,
     progress: Progress | None = None,
     log_path: Path | None = None,
+    checkpoint_path: Path | None = None,
     validation: Validation = (),
+    parts: Parts | None = None,
 ) -> Learner:
     """Train a learner on the `train` split of these domains; the same weights for the same arguments and number of threads.
 
-    Raises ValueError (one line) if a domain is too small for the episodes.
+    `parts` are those of the features, for the read-out of that name. A training that was cut off goes on from
+    `checkpoint_path`. Raises ValueError (one line) if a domain is too small for the episodes, CUDA is asked for and not there,
+    memory is full, or the checkpoint is broken.
     """
-    draw_batch = draws(domains, settings, seed, steps=steps)
-    learner = Learner(shape_of(settings, domains[0].dimensions), generator_for(seed, STREAMS.weights))
-    return fit(learner, draw_batch, settings, steps=steps, progress=progress, log_path=log_path, validation=validation)
+    place = choose(settings)
+    with told_in_a_line(place):
+        draw_batch = draws(domains, settings, seed, steps=steps)
+        learner = new_learner(settings, domains[0].dimensions, seed, parts)
+        checkpoints = None
+        if checkpoint_path:
+            depends = depends_on(domains, settings, place, learner, steps=steps, seed=seed)
+            checkpoints = Checkpoints(checkpoint_path, settings.checkpoint_every, depends)
+        return fit(
+            learner,
+            draw_batch,
+            settings,
+            steps=steps,
+            place=place,
+            progress=progress,
+            log_path=log_path,
+            checkpoints=checkpoints,
+            validation=validation,
+        )
 
 
-def learning_rate_at(step: int, steps: int, warmup: int, peak: float) -> float:
-    """Linear warm-up, then a half cosine to zero. Warm-up takes at most a third of the steps."""
-    warmup = min(warmup, steps // 3)
-    if step < warmup:
-        return peak * (step + 1) / warmup
-    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+def new_learner(settings: Training, dimensions: int, seed: int, parts: Parts | None = None) -> Learner:
+    """The learner before its first step."""
+    shape = shape_of(settings, dimensions, parts.sizes if parts else ())
+    basis_DE = parts.basis_DE if parts and shape.parts else None
+    return Learner(shape, generator_for(seed, STREAMS.weights), basis_DE)
 
 
 def fit(
@@ -80,84 +96,91 @@ def fit(
     settings: Training,
     *,
     steps: int,
+    place: Place | None = None,
     progress: Progress | None = None,
     log_path: Path | None = None,
+    checkpoints: Checkpoints | None = None,
     validation: Validation = (),
 ) -> Learner:
-    """The loop: AdamW, warm-up, cosine, gradients clipped to norm 1. Returns the same learner, in evaluation mode.
+    """The loop: AdamW, warm-up, cosine, gradients clipped to norm 1. Returns the same learner, on the CPU, in evaluation mode.
 
     Raises ValueError (one line) if the loss stops being a finite number.
     """
+    place = place or choose(settings)
+    forward = place.ready(learner)
     optimiser = torch.optim.AdamW(learner.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY)
-    rows: list[dict[str, float | int | None]] = []
-    recent: list[tuple[float, float]] = []
-    log_every, validate_every = max(1, steps // LOG_ROWS), max(1, steps // VALIDATIONS)
-    started = time.monotonic()
+    log = Log(steps)
+    begun = checkpoints.resume(learner, optimiser, log) if checkpoints else 0
     learner.train()
-    for step in range(steps):
-        rate = learning_rate_at(step, steps, settings.warmup, settings.learning_rate)
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        recent.append(take_step(learner, optimiser, draw_batch(step)))
-        last = step + 1 == steps
-        if not math.isfinite(recent[-1][0]):
-            raise ValueError(f"training: the loss is not a finite number at step {step + 1}; lower training.learning_rate")
-        if (step + 1) % log_every == 0 or last:
-            due = last or (step + 1) % validate_every < log_every
-            row: dict[str, float | int | None] = {
-                "step": step + 1,
-                "loss": sum(loss for loss, _ in recent) / len(recent),
-                "accuracy": sum(accuracy for _, accuracy in recent) / len(recent),
-                "validation_accuracy": validate(learner, validation) if due else None,
-                "learning_rate": rate,
-                "seconds": time.monotonic() - started,
-            }
-            rows.append(row)
-            recent.clear()
+    for step in range(begun, steps):
+        done, rate = step + 1, learning_rate_at(step, steps, settings.warmup, settings.learning_rate)
+        set_learning_rate(optimiser, rate)
+        try:
+            batch = to_device(draw_batch(step), place.device)
+            log.add(take_step(learner, forward, optimiser, batch, place, settings.accumulate))
+        except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # what a factorisation says of weights that are no numbers
+            log.recent_N2(step)
+            raise not_finite(done) from None
+        if log.row_due(done):
+            row = log.close_row(done, rate, validate(learner, validation, place) if log.validation_due(done) else None)
             if progress:
-                progress(step + 1, steps, row)
+                progress(done, steps, row)
+        if checkpoints and checkpoints.due(done):
+            checkpoints.save(learner, optimiser, log, done)
     if log_path:
-        write_text(log_path, as_csv(rows))
-    return learner.eval()
+        write_text(log_path, as_csv(log.rows))
+    return learner.cpu().eval()
 
 
-def take_step(learner: Learner, optimiser: torch.optim.Optimizer, batch: Batch) -> tuple[float, float]:
-    """One update; returns the batch's loss (nats) and accuracy before it."""
-    scores_BQW = learner(
-        batch.support_BSD,
-        batch.support_label_BS,
-        batch.query_BQD,
-        batch.n_way,
-        batch.support_weight_BS,
-        turn=batch.turn,
-        seed_B=batch.seed_B,
-    )
-    losses_BQ = cross_entropy(scores_BQW.transpose(1, 2), batch.query_label_BQ, reduction="none")
-    total = batch.weight_BQ.sum()
-    loss = (losses_BQ * batch.weight_BQ).sum() / total
+def take_step(
+    learner: Learner,
+    forward: Callable[..., Tensor],
+    optimiser: torch.optim.Optimizer,
+    batch: Batch,
+    place: Place,
+    parts: int = 1,
+) -> Tensor:
+    """One update; returns the batch's loss (nats) and accuracy before it, [2], still on the device.
+
+    The batch is worked in `parts` of its episodes, whose gradients add up to those of the whole: each is divided by the
+    weight of all.
+    """
+    total, size = batch.weight_BQ.sum(), -(-len(batch) // parts)
     optimiser.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
+    found = []
+    for start in range(0, len(batch), size):
+        part = batch if parts == 1 else batch.part(start, start + size)
+        with place.autocast():
+            scores_BQW = forward(
+                part.support_BSD,
+                part.support_label_BS,
+                part.query_BQD,
+                part.n_way,
+                part.support_weight_BS,
+                turn=part.turn,
+                seed_B=part.seed_B,
+            )
+        losses_BQ = cross_entropy(scores_BQW.float().transpose(1, 2), part.query_label_BQ, reduction="none")
+        loss = (losses_BQ * part.weight_BQ).sum() / total
+        loss.backward()  # type: ignore[no-untyped-call]
+        right = ((scores_BQW.argmax(-1) == part.query_label_BQ) * part.weight_BQ).sum() / total
+        found.append(torch.stack([loss.detach(), right]))
     torch.nn.utils.clip_grad_norm_(learner.parameters(), CLIP)
     optimiser.step()
-    right = ((scores_BQW.argmax(-1) == batch.query_label_BQ) * batch.weight_BQ).sum() / total
-    return float(loss.detach()), float(right)
+    return torch.stack(found).sum(0)
 
 
-def validate(learner: Learner, validation: Validation) -> float | None:
+def validate(learner: Learner, validation: Validation, place: Place) -> float | None:
     """Mean accuracy over the validation episodes of each domain, or None where there are none."""
     if not validation:
         return None
+
+    def scorer(support_BSD: Tensor, label_BS: Tensor, query_BQD: Tensor, n_way: int) -> Tensor:
+        with place.autocast():
+            scores_BQW: Tensor = learner(*(given.to(place.device) for given in (support_BSD, label_BS, query_BQD)), n_way)
+        return scores_BQW.float().cpu()
+
     learner.eval()
-    means = [float(episode_accuracies(learner, features_ND, episodes).mean()) for features_ND, episodes in validation]
+    means = [float(episode_accuracies(scorer, features_ND, episodes).mean()) for features_ND, episodes in validation]
     learner.train()
     return sum(means) / len(means)
-
-
-def as_csv(rows: Sequence[Row]) -> str:
-    """The training log as text; a value that was not measured is empty."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({name: "" if (v := row[name]) is None else v if isinstance(v, int) else f"{v:.6g}" for name in COLUMNS})
-    return text.getvalue()

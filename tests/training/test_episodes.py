@@ -57,7 +57,7 @@ def test_an_episode_is_balanced_and_its_units_never_straddle(
         query, query_label = batch.query_BQ[episode][counts_Q], batch.query_label_BQ[episode][counts_Q]
         shots_W = torch.bincount(support_label, minlength=batch.n_way)
         most = batch.support_BS.shape[1] // batch.n_way
-        assert shots_W.tolist() == [most] * batch.n_way if shots == "equal" else 1 <= int(shots_W.min())
+        assert shots_W.tolist() == [most] * batch.n_way if shots == "equal" else int(shots_W.min()) >= 1
         assert int(shots_W.max()) <= most
         assert len(set(torch.bincount(query_label, minlength=batch.n_way).tolist())) == 1
         rows = torch.cat([support, query])

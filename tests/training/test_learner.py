@@ -18,7 +18,7 @@ from training.shape import Shape
 from training.synthetic import rotation
 
 SHAPE = Shape(dimensions=12, max_way=5, width=16, layers=2, heads=2, mlp=32, readout="linear")
-READOUTS: list[Readout] = ["linear", "code", "class_mean", "ridge"]
+READOUTS: list[Readout] = ["linear", "code", "class_mean", "ridge", "parts"]
 ATTENTIONS: list[Attention] = ["inline", "full"]
 
 
@@ -77,7 +77,7 @@ def test_padding_changes_nothing(readout: Readout, attention: Attention) -> None
 
 @pytest.mark.parametrize("attention", ATTENTIONS)
 @pytest.mark.parametrize("label_codes", ["elmes", "random"])
-@pytest.mark.parametrize("readout", ["code", "class_mean", "ridge"])
+@pytest.mark.parametrize("readout", ["code", "class_mean", "ridge", "parts"])
 def test_more_ways_than_trained_on(readout: Readout, label_codes: LabelCodes, attention: Attention) -> None:
     learner = trained(readout, attention, label_codes)
     support_BSD, label_BS, query_BQD = episode(n_way=11)

@@ -1,52 +1,49 @@
-"""Which domain an episode is of: uniform draws are what they were, other shares are those of the formula."""
+"""Which domain an episode is of: shares are those of the formula, draws follow the shares."""
 
 import json
 from pathlib import Path
 
 import pytest
 import torch
+from made_domains import domain
 from made_project import make_project
-from test_episodes import domain
 from test_train import SETTINGS, weights
 from test_train import domain as trainable
 
 from pipelines.settings import validate
 from pipelines.training_settings import Training
-from training.episodes import EpisodeSampler, generator_for
 from training.learner import load_learner, save_learner
+from training.regimes import domain_shares, regime_of
 from training.report import write_report
-from training.shares import domain_shares, named_shares
+from training.sampler import EpisodeSampler
+from training.shares import named_shares
 from training.train import train
 
 THREE = [domain("small", [6] * 4), domain("middle", [20] * 4), domain("large", [80] * 4)]
 
 
+IMAGES = [24, 80, 320]
+
+
 def settings(weights: str, temperature: float = 2.0) -> Training:
-    return Training(domain_weights=weights, temperature=temperature)  # type: ignore[arg-type]
+    asked = {"n_way": 3, "max_shot": 2, "n_query": 2, "batch": 16, "domain_weights": weights, "temperature": temperature}
+    return Training(**asked)  # type: ignore[arg-type]
 
 
-def drawn(shares: list[float] | None, steps: int = 300) -> torch.Tensor:
+def drawn(asked: Training, steps: int = 300) -> torch.Tensor:
     """Which of the three each episode is of, [steps, batch]."""
-    sampler = EpisodeSampler(THREE, 3, 1, 2, 2, batch=16, seed=5, shares=shares)
+    regime = regime_of(THREE, asked, 5, steps)
+    sampler = EpisodeSampler(regime.pools, asked, regime.schedule, 5)
     ends = torch.tensor([24, 104, 424])
     return torch.stack(
         [torch.bucketize(sampler(step).support_BS[:, 0].contiguous(), ends, right=True) for step in range(steps)]
     )
 
 
-def test_uniform_draws_are_those_of_before_there_were_shares() -> None:
-    """Written down once more: the number of shots, then a domain for each episode, from the step's own generator."""
-    assert domain_shares(THREE, settings("uniform")) is None
-    found = drawn(None, steps=20)
-    for step in range(20):
-        generator = generator_for(5, step)
-        torch.randint(2, (1,), generator=generator)
-        assert torch.equal(found[step], torch.randint(3, (16,), generator=generator))
-
-
 @pytest.mark.parametrize(
     ("weights", "temperature", "expected"),
     [
+        ("uniform", 2.0, [1 / 3, 1 / 3, 1 / 3]),
         ("proportional", 2.0, [24 / 424, 80 / 424, 320 / 424]),
         ("temperature", 1.0, [24 / 424, 80 / 424, 320 / 424]),
         ("temperature", 2.0, [0.154696, 0.282436, 0.562869]),
@@ -56,10 +53,11 @@ def test_uniform_draws_are_those_of_before_there_were_shares() -> None:
 def test_shares_follow_the_formula_and_the_draws_follow_the_shares(
     weights: str, temperature: float, expected: list[float]
 ) -> None:
-    shares = domain_shares(THREE, settings(weights, temperature))
+    asked = settings(weights, temperature)
+    shares = domain_shares(IMAGES, asked)
     assert shares == pytest.approx(expected, abs=2e-3)
     assert sum(shares) == pytest.approx(1)
-    found = torch.bincount(drawn(shares).flatten(), minlength=3) / 4800
+    found = torch.bincount(drawn(asked).flatten(), minlength=3) / 4800
     assert found.tolist() == pytest.approx(shares, abs=0.03)
 
 

@@ -10,9 +10,13 @@ import torch
 from pipelines.training_settings import Training
 from training.collection import DomainTensors, unit_rows
 from training.learner import Learner
+from training.log import COLUMNS
+from training.noise import keys
+from training.schedule import learning_rate_at
 from training.shape import shape_of
 from training.synthetic import rotation, synthetic_batch
-from training.train import COLUMNS, learning_rate_at, train, validation_episodes
+from training.train import train, validation_episodes
+from training.turns import Turns
 
 SMALL = {"batch": 4, "warmup": 2, "learning_rate": 1e-3}
 SETTINGS = Training(n_way=3, max_shot=2, n_query=2, synthetic_share=0.0, readout="ridge", **SMALL)
@@ -111,7 +115,8 @@ def test_a_loss_that_breaks_is_told_in_one_line() -> None:
 def test_synthetic_tasks_are_unit_rows_that_a_class_mean_can_partly_tell_apart() -> None:
     from training.baselines import class_mean
 
-    batch = synthetic_batch(64, 32, 5, 3, 4, torch.Generator().manual_seed(0))
+    turns = Turns(32, 0, torch.device("cpu"))
+    batch = synthetic_batch(keys(0, 64, 0), torch.stack([turns.matrix(0), turns.matrix(1)]), 5, 3, 4)
     assert batch.support_BSD.shape == (64, 15, 32)
     assert batch.query_BQD.shape == (64, 20, 32)
     torch.testing.assert_close(batch.query_BQD.norm(dim=-1), torch.ones(64, 20))

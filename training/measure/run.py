@@ -20,6 +20,7 @@ from training.evaluate import Scorer, episode_accuracies
 from training.learner import Learner
 from training.measure import SCHEMA
 from training.measure.design import Subset, subsets
+from training.parts_readout import Parts
 from training.train import train
 
 Progress = Callable[[int, int, str], None]  # subsets done, subsets in all, the one that has just ended
@@ -34,6 +35,7 @@ class Trial:
     held_out: Mapping[str, DomainTensors]
     training: Training
     measurement: Measurement
+    parts: Parts | None = None
 
 
 def measure(
@@ -43,6 +45,7 @@ def measure(
     measurement: Measurement,
     *,
     learner: Learner,
+    parts: Parts | None = None,
     workers: int = 2,
     progress: Progress | None = None,
 ) -> pl.DataFrame:
@@ -60,6 +63,7 @@ def measure(
         {name: collection[name] for name in named["held_out"]},
         training,
         measurement,
+        parts,
     )
     design = subsets(named["train"], named["spare"])
     episodes = draw_episodes(trial)  # before any training: a domain that is too small is told at once
@@ -103,7 +107,7 @@ def train_and_judge(trial: Trial, subset: Subset) -> Judged:
     """Train one subset with the measurement's budget and judge it. On one thread, whatever the machine has."""
     with threads(1):
         domains = [trial.domains[name] for name in subset.domains]
-        learner = train(domains, trial.training, steps=trial.measurement.steps, seed=trial.training.seed)
+        learner = train(domains, trial.training, steps=trial.measurement.steps, seed=trial.training.seed, parts=trial.parts)
         return judge(learner, trial, draw_episodes(trial))
 
 

@@ -1,0 +1,88 @@
+"""The log of a training: a row every so many steps. Between rows nothing is read from the device, which would wait for it."""
+
+import csv
+import io
+import math
+import time
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+COLUMNS = ("step", "loss", "accuracy", "validation_accuracy", "learning_rate", "seconds")
+LOG_ROWS = 40
+VALIDATIONS = 6
+Row = Mapping[str, float | int | None]
+
+
+class Log:
+    """Loss (nats) and accuracy of the steps since the last row, as tensors, and the rows so far."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+        self.rows: list[Row] = []
+        self._every, self._validate_every = max(1, steps // LOG_ROWS), max(1, steps // VALIDATIONS)
+        self._recent: list[Tensor] = []
+        self._begun = time.monotonic()
+
+    def goes_on(self, rows: Sequence[Row], recent_N2: Tensor, seconds: float) -> None:
+        """Take up the log of a training that was cut off after so many seconds."""
+        self.rows, self._recent = list(rows), list(recent_N2)
+        self._begun = time.monotonic() - seconds
+
+    def add(self, loss_and_accuracy_2: Tensor) -> None:
+        """Note a step."""
+        self._recent.append(loss_and_accuracy_2)
+
+    def row_due(self, done: int) -> bool:
+        """Whether a row stands after so many steps."""
+        return done % self._every == 0 or done == self.steps
+
+    def validation_due(self, done: int) -> bool:
+        """Whether the row after so many steps has a validation accuracy."""
+        return done == self.steps or done % self._validate_every < self._every
+
+    def recent_N2(self, done: int) -> Tensor:
+        """Loss and accuracy of the steps since the last row, on the CPU.
+
+        Raises ValueError (one line) if a loss is not a finite number.
+        """
+        found_N2 = torch.stack(self._recent).cpu() if self._recent else torch.empty(0, 2)
+        broken = [number for number, loss in enumerate(found_N2[:, 0].tolist()) if not math.isfinite(loss)]
+        if broken:
+            raise not_finite(done - len(found_N2) + broken[0] + 1)
+        return found_N2
+
+    def close_row(self, done: int, rate: float, validation_accuracy: float | None) -> Row:
+        """The row after so many steps: means since the last one. Raises ValueError as `recent_N2` does."""
+        recent = self.recent_N2(done).tolist()
+        row: Row = {
+            "step": done,
+            "loss": sum(loss for loss, _ in recent) / len(recent),
+            "accuracy": sum(accuracy for _, accuracy in recent) / len(recent),
+            "validation_accuracy": validation_accuracy,
+            "learning_rate": rate,
+            "seconds": self.seconds(),
+        }
+        self.rows.append(row)
+        self._recent.clear()
+        return row
+
+    def seconds(self) -> float:
+        """How long the training has taken, what went before a cut among it."""
+        return time.monotonic() - self._begun
+
+
+def not_finite(step: int) -> ValueError:
+    """What is said of a training that broke at this step, counted from 1."""
+    return ValueError(f"training: the loss is not a finite number at step {step}; lower training.learning_rate")
+
+
+def as_csv(rows: Sequence[Row]) -> str:
+    """The training log as text; a value that was not measured is empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: "" if (v := row[name]) is None else v if isinstance(v, int) else f"{v:.6g}" for name in COLUMNS})
+    return text.getvalue()
