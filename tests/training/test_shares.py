@@ -71,11 +71,11 @@ def test_only_train_images_count() -> None:
 def test_training_obeys_the_weights() -> None:
     pair = [trainable("a", 0), trainable("b", 1, classes=12)]
     of = {
-        kind: weights(train(pair, SETTINGS.model_copy(update={"domain_weights": kind}), steps=4, seed=0))
+        kind: weights(train(pair, SETTINGS.model_copy(update={"domain_weights": kind}), steps=12, seed=0))
         for kind in ("uniform", "proportional", "temperature")
     }
     assert not torch.equal(of["uniform"], of["proportional"])
-    assert not torch.equal(of["temperature"], of["proportional"])
+    assert len({round(float(found.abs().sum()), 9) for found in of.values()}) == 3
 
 
 def test_the_shares_stand_in_the_metrics(tmp_path: Path) -> None:
