@@ -14,6 +14,7 @@ STAGES = {
     "measure": "held-out accuracy, and what removing or replacing each train domain does to it",
     "report": "write reports/index.html, reports/metrics.json and reports/plots/",
 }
+PREDICT = "Label the pictures of one folder by the examples in another, with probabilities, by a trained learner."
 
 
 def parser() -> argparse.ArgumentParser:
@@ -23,6 +24,13 @@ def parser() -> argparse.ArgumentParser:
     for name, text in STAGES.items():
         commands.add_parser(name, help=f"stage: {text}", description=text)
     commands.add_parser("summary", help="print the held-out accuracies and the time of each stage")
+    predict = commands.add_parser("predict", help="label pictures by examples", description=PREDICT)
+    predict.add_argument("--support", type=Path, required=True, metavar="DIR", help="examples: a folder for each class")
+    predict.add_argument(
+        "--query", type=Path, required=True, metavar="DIR", help="pictures to label; in class folders: accuracy"
+    )
+    predict.add_argument("--checkpoint", type=Path, metavar="FILE", help="a learner (default: models/learner.safetensors)")
+    predict.add_argument("--json", action="store_true", help="a line of JSON for each picture; the rest goes to stderr")
     commands.add_parser("run", help="dvc repro, then the summary: what `make run` does")
     return top
 
@@ -34,6 +42,8 @@ def run(arguments: argparse.Namespace, layout: Layout) -> int:
         return _reproduce(layout)
     if command == "summary":
         return _summary(layout)
+    if command == "predict":
+        return _predict(arguments, layout)
     params = load_params(layout.params)
     from pipelines import server
 
@@ -67,6 +77,17 @@ def _summary(layout: Layout) -> int:
 
     print(terminal_summary(layout))
     print(f"Prefect UI: {server.connect(layout)}")
+    return 0
+
+
+def _predict(arguments: argparse.Namespace, layout: Layout) -> int:
+    from training.predict import as_json, as_text, predict, summary
+
+    found = predict(layout, arguments.support, arguments.query, arguments.checkpoint)
+    for line in as_json(found) if arguments.json else as_text(found):
+        print(line)
+    for line in summary(found):
+        print(line, file=sys.stderr if arguments.json else sys.stdout)
     return 0
 
 

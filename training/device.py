@@ -1,15 +1,16 @@
 """Where a training runs: device, precision, compilation, and what is said when its memory is full."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipelines.training_settings import Training
 from training.batch import Batch, Turn
+from training.learner import Learner
 
 FULL = ("not enough memory", "can't allocate memory")  # what torch's CPU allocator says, in a plain RuntimeError
 Moved = TypeVar("Moved", Batch, Turn)
@@ -27,11 +28,22 @@ class Place:
         """The context of a forward pass."""
         return nullcontext() if self.dtype is None else torch.autocast(self.device.type, self.dtype)
 
-    def ready(self, learner: nn.Module) -> Callable[..., Tensor]:
-        """The learner as the training calls it, moved here; compiled where asked."""
+    @contextmanager
+    def holding(self, learner: Learner) -> Iterator[None]:
+        """Have the learner here, its blocks compiled where asked; afterwards it is on the CPU, and as it was.
+
+        Blocks alone: they are nearly all of the work, are alike, and so are compiled once; the rest would take minutes.
+        """
         learner.to(self.device)
-        # nn.Module.compile() would leave its mark on the learner that is handed on
-        return torch.compile(learner) if self.compiled else learner
+        blocks = list(learner.blocks) if self.compiled else []
+        for block in blocks:
+            block.compile(dynamic=True)  # shots change from step to step
+        try:
+            yield
+        finally:
+            for block in blocks:
+                block._compiled_call_impl = None
+            learner.cpu()
 
     def __str__(self) -> str:
         precision = "float32" if self.dtype is None else str(self.dtype).removeprefix("torch.")
@@ -64,8 +76,13 @@ def to_device(moved: Moved, device: torch.device) -> Moved:
             found |= {} if turn is value else {field.name: turn}
         elif isinstance(value, Tensor) and value.device.type != device.type:
             # from pinned memory the copy runs beside what the device is at
-            found[field.name] = value.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else value.to(device)
+            found[field.name] = pinned(value).to(device, non_blocking=True) if device.type == "cuda" else value.to(device)
     return replace(moved, **found) if found else moved  # type: ignore[arg-type]
+
+
+def pinned(tensor: Tensor) -> Tensor:
+    """A copy in pinned memory, whole where the tensor shows one number in many places."""
+    return tensor.contiguous().pin_memory()
 
 
 @contextmanager

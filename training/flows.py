@@ -10,6 +10,8 @@ from pipelines import watched
 from pipelines.files import atomic_folder, read_json
 from pipelines.layout import Layout
 from pipelines.params import Params
+from training.about import about_training
+from training.calibration import calibrate
 from training.checkpoints import remove
 from training.collection import load_collection
 from training.evaluate import interval
@@ -45,14 +47,8 @@ def train_flow(params: Params, layout: Layout) -> str:
             ),
         )
         progress.close()
-        about = {
-            "collection": {name: entry["digest"] for name, entry in manifest["domains"].items()},
-            "encoding": manifest["encoding"],
-            "regime": settings.regime,
-            "domain_weights": settings.domain_weights,
-            "shares": named_shares(domains, settings),
-        }
-        save_learner(learner, layout.model, about)
+        calibrations = calibrate(learner, domains, settings)
+        save_learner(learner, layout.model, about_training(manifest, settings, named_shares(domains, settings), calibrations))
         remove(layout.checkpoint)
         log = pl.read_csv(layout.training_log)
         watched.show_table("training", log.to_dicts(), "The training log")

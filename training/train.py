@@ -107,7 +107,24 @@ def fit(
     Raises ValueError (one line) if the loss stops being a finite number.
     """
     place = place or choose(settings)
-    forward = place.ready(learner)
+    with place.holding(learner):
+        log = _loop(learner, draw_batch, settings, steps, place, progress, checkpoints, validation)
+    if log_path:
+        write_text(log_path, as_csv(log.rows))
+    return learner.eval()
+
+
+def _loop(
+    learner: Learner,
+    draw_batch: Draw,
+    settings: Training,
+    steps: int,
+    place: Place,
+    progress: Progress | None,
+    checkpoints: Checkpoints | None,
+    validation: Validation,
+) -> Log:
+    """Every step that is not done yet; returns the log of all."""
     optimiser = torch.optim.AdamW(learner.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY)
     log = Log(steps)
     begun = checkpoints.resume(learner, optimiser, log) if checkpoints else 0
@@ -117,7 +134,7 @@ def fit(
         set_learning_rate(optimiser, rate)
         try:
             batch = to_device(draw_batch(step), place.device)
-            log.add(take_step(learner, forward, optimiser, batch, place, settings.accumulate))
+            log.add(take_step(learner, optimiser, batch, place, settings.accumulate))
         except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # what a factorisation says of weights that are no numbers
             log.recent_N2(step)
             raise not_finite(done) from None
@@ -127,19 +144,10 @@ def fit(
                 progress(done, steps, row)
         if checkpoints and checkpoints.due(done):
             checkpoints.save(learner, optimiser, log, done)
-    if log_path:
-        write_text(log_path, as_csv(log.rows))
-    return learner.cpu().eval()
+    return log
 
 
-def take_step(
-    learner: Learner,
-    forward: Callable[..., Tensor],
-    optimiser: torch.optim.Optimizer,
-    batch: Batch,
-    place: Place,
-    parts: int = 1,
-) -> Tensor:
+def take_step(learner: Learner, optimiser: torch.optim.Optimizer, batch: Batch, place: Place, parts: int = 1) -> Tensor:
     """One update; returns the batch's loss (nats) and accuracy before it, [2], still on the device.
 
     The batch is worked in `parts` of its episodes, whose gradients add up to those of the whole: each is divided by the
@@ -151,7 +159,7 @@ def take_step(
     for start in range(0, len(batch), size):
         part = batch if parts == 1 else batch.part(start, start + size)
         with place.autocast():
-            scores_BQW = forward(
+            scores_BQW = learner(
                 part.support_BSD,
                 part.support_label_BS,
                 part.query_BQD,

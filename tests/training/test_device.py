@@ -84,7 +84,7 @@ def test_a_batch_worked_in_parts_gives_the_update_of_the_whole(parts: int, label
     def stepped(parts: int) -> tuple[Tensor, Tensor]:
         learner = Learner(shape_of(asked(label_codes=label_codes), 16))
         optimiser = torch.optim.SGD(learner.parameters(), lr=0.1)
-        return take_step(learner, learner, optimiser, batch, CPU, parts), weights(learner)
+        return take_step(learner, optimiser, batch, CPU, parts), weights(learner)
 
     (whole_2, whole), (found_2, found) = stepped(1), stepped(parts)
     torch.testing.assert_close(found_2, whole_2)
@@ -101,6 +101,16 @@ def test_bfloat16_trains_near_float32() -> None:
     full, low = (weights(train([domain("a", 0)], asked(precision=p), steps=5, seed=0)) for p in ("float32", "bfloat16"))
     assert not torch.equal(full, low)
     assert float((full - low).norm() / full.norm()) < 0.02
+
+
+def test_a_compiled_learner_leaves_as_it_came() -> None:
+    learner = Learner(shape_of(SETTINGS, 16))
+    names, blocks = list(learner.state_dict()), list(learner.blocks)
+    compiled = Place(torch.device("cpu"), None, True)
+    with compiled.holding(learner):
+        assert all(block._compiled_call_impl is not None for block in blocks)
+        assert list(learner.state_dict()) == names
+    assert all(block._compiled_call_impl is None for block in blocks)
 
 
 def test_full_memory_is_told_with_the_dials() -> None:
