@@ -64,7 +64,7 @@ def train(
     """
     place = choose(settings)
     with told_in_a_line(place):
-        draw_batch = draws(domains, settings, seed, steps=steps)
+        draw_batch = draws(domains, settings, seed, steps=steps, device=place.device)
         learner = new_learner(settings, domains[0].dimensions, seed, parts)
         checkpoints = None
         if checkpoint_path:
