@@ -82,6 +82,32 @@ def test_nothing_changed_runs_nothing(project: Path) -> None:
     assert stages_run(dvc(project, "repro")) == set()
 
 
+def test_the_learner_labels_pictures_of_folders(project: Path, tmp_path: Path) -> None:
+    records = pl.read_parquet(project / "raw" / "shells" / "records-00000.parquet")
+    for label in records["label"].unique().sort()[:3]:
+        for number, data in enumerate(records.filter(pl.col("label") == label)["data"].head(6)):
+            folder = tmp_path / ("known" if number < 3 else "asked") / label
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{number}.png").write_bytes(data)
+    command = [
+        sys.executable,
+        "-m",
+        "training",
+        "predict",
+        "--support",
+        str(tmp_path / "known"),
+        "--query",
+        str(tmp_path / "asked"),
+    ]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    *labelled, accuracy, calibrated = done.stdout.splitlines()
+    assert len(labelled) == 9
+    right = sum(line.split("/")[0] == line.split()[1] for line in labelled)  # discs on noise: six steps do not tell them apart
+    assert accuracy == f"accuracy {right / 9:.3f}: {right} of 9 pictures"
+    assert calibrated.startswith("calibrated on 60 validation episodes of the train domains (5-way 1-shot; here 3-way 3-shot)")
+
+
 DAMAGED = (
     "raw/sand/records-00000.parquet",
     "raw/leaves/source.json",

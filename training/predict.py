@@ -123,8 +123,8 @@ def encoded(encoder: ImageEncoder, pictures: Sequence[Picture]) -> tuple[Tensor,
 def scored(learner: Learner, support_SD: Tensor, label_S: Tensor, query_QD: Tensor, n_way: int) -> Tensor:
     """Scores [Q, W] of the queries, some at a time."""
     with torch.inference_mode():
-        parts = [learner(support_SD[None], label_S[None], part_QD[None], n_way)[0] for part_QD in query_QD.split(QUERIES)]
-    return torch.cat(parts)
+        blocks = torch.split(query_QD, QUERIES)
+        return torch.cat([learner(support_SD[None], label_S[None], block_QD[None], n_way)[0] for block_QD in blocks])
 
 
 def as_json(found: Prediction) -> Iterator[str]:
