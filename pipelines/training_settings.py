@@ -49,7 +49,7 @@ class Training(Settings):
     synthetic_share: float = Field(default=0.5, ge=0.0, le=1.0)  # of the steps, on synthetic tasks
     # learner
     size: Size = "tiny"
-    label_codes: LabelCodes = "learnable"
+    label_codes: LabelCodes = "elmes"
     attention: Attention = "inline"
     readout: Readout = "parts"
     # optimiser
@@ -64,7 +64,6 @@ class Training(Settings):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 on CUDA, else float32
     compile: Literal["auto", "on", "off"] = "auto"  # torch.compile; auto: on CUDA
     checkpoint_every: int = Field(default=200, ge=1, le=10_000_000)  # steps
-    tensorboard: bool = False
 
     @model_validator(mode="after")
     def _goes_together(self) -> "Training":

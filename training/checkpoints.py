@@ -24,7 +24,7 @@ from training.device import Place
 from training.learner import Learner
 from training.log import COLUMNS, Log
 
-NO_BEARING = {"checkpoint_every", "tensorboard"}  # settings that leave the weights as they are
+NO_BEARING = {"checkpoint_every"}  # settings that leave the weights as they are
 MACHINE = {"device", "precision", "compile"}  # what they come to on this machine is in the place
 STATE = ("step", "exp_avg", "exp_avg_sq")  # of AdamW, for each parameter that had a gradient
 CODE = Path(__file__).parent

@@ -13,7 +13,12 @@ from training.parts_readout import Parts
 
 
 def feature_parts(layout: Layout, manifest: Mapping[str, Any]) -> Parts | None:
-    """Parts of the embedded encoder's features; None for any other encoder, whose features are one part."""
+    """Parts of the embedded encoder's features; None for any other encoder, whose features are one part.
+
+    Raises ValueError (one line) for pixels, which no learner reads yet.
+    """
+    if manifest["encoding"]["tensor"] == "pixels":
+        raise ValueError("encoding.encoder: conv makes pixels, which no learner reads yet; say embedded or hub:MODEL")
     if manifest["encoding"]["encoder"] != EMBEDDED:
         return None
     basis_DE, sizes = parts(Encoder.load(layout.encoder))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_domains import domain, sampler
+from made_features import domain, sampler
 
 from training.collection import DomainTensors
 from training.episodes import Episodes, evaluation_episodes

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from made_domains import domain, separate_pools
+from made_features import domain, separate_pools
 
 from training.pool import feasible_queries, pools_of, units_of
 

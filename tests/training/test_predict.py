@@ -165,7 +165,7 @@ def test_what_is_wrong_with_the_learner_is_one_line(project: Layout, capsys: pyt
     assert "does not say which encoder" in refused(project, capsys)
     save(project, {"calibration": [{"n_way": 3}]})
     assert "expected calibrations of" in refused(project, capsys)
-    save(project, n_way=2, readout="linear")
+    save(project, n_way=2, readout="linear", label_codes="learnable")
     assert "learnable label codes are for 2 ways, found 3-way episodes" in refused(project, capsys)
     project.model.write_bytes(b"torn")
     assert "expected a learner as safetensors" in refused(project, capsys)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from made_domains import domain
+from made_features import domain
 from made_project import make_project
 from test_train import SETTINGS, weights
 from test_train import domain as trainable
