@@ -15,7 +15,7 @@ from typing import get_args
 import torch
 
 from benchmarks.products import bare_step, products
-from pipelines.training_settings import Readout, Size, Training
+from pipelines.training_settings import Attention, LabelCodes, Readout, Size, Training
 from training.collection import DomainTensors, unit_rows
 from training.device import Place, choose, to_device
 from training.draws import draws
@@ -39,6 +39,12 @@ def domain(number: int, classes: int = 40, images: int = 30) -> DomainTensors:
     class_N = torch.arange(classes).repeat_interleave(images)
     names = tuple(f"c{place}" for place in range(classes))
     return DomainTensors(f"domain{number}", features_ND, class_N, torch.arange(total), ("train",) * total, names)
+
+
+def settings_of(size: Size, readout: Readout, batch: int, attention: Attention = "inline") -> Training:
+    """Settings of such a training; read-out linear goes with learnable codes alone."""
+    codes: LabelCodes = "learnable" if readout == "linear" else "elmes"
+    return Training(size=size, readout=readout, batch=batch, attention=attention, label_codes=codes, **FORM)
 
 
 def real_step(settings: Training, place: Place) -> Iterator[None]:
@@ -65,7 +71,7 @@ def seconds(call: Callable[[], object], repeats: int, device: torch.device) -> f
 
 def row(size: Size, readout: Readout, batch: int, rounds: int, repeats: int) -> str:
     """A row of the table."""
-    settings = Training(size=size, readout=readout, batch=batch, **FORM)
+    settings = settings_of(size, readout, batch)
     place = choose(settings)
     if place.device.type == "cuda":
         torch.cuda.empty_cache()
