@@ -31,7 +31,14 @@ CODE = Path(__file__).parent
 
 
 def depends_on(
-    domains: Sequence[DomainTensors], settings: Training, place: Place, learner: Learner, *, steps: int, seed: int
+    domains: Sequence[DomainTensors],
+    settings: Training,
+    place: Place,
+    learner: Learner,
+    *,
+    steps: int,
+    seed: int,
+    ranks: int = 1,
 ) -> dict[str, Any]:
     """All that the weights of a training depend on, by name, as JSON has it: settings, data, learner, place and code."""
     named = {f"training.{name}": value for name, value in settings.model_dump(exclude=NO_BEARING | MACHINE).items()}
@@ -42,6 +49,7 @@ def depends_on(
         "the domains' features": [[domain.name, digest(domain)] for domain in domains],
         "the learner's shape": asdict(learner.shape),
         "the device": str(place),
+        "the number of processes": ranks,
         "the code": code.hexdigest(),
     }
     read: dict[str, Any] = json.loads(json.dumps(found))
@@ -59,10 +67,10 @@ def digest(domain: DomainTensors) -> str:
 
 
 class Checkpoints:
-    """The last checkpoint of one training, in `path`, written every so many steps."""
+    """The last checkpoint of one training, in `path`, written every so many steps. `tells`: says on stderr what it finds."""
 
-    def __init__(self, path: Path, every: int, depends: Mapping[str, Any]) -> None:
-        self.path, self.every, self.depends = path, every, dict(depends)
+    def __init__(self, path: Path, every: int, depends: Mapping[str, Any], *, tells: bool = True) -> None:
+        self.path, self.every, self.depends, self.tells = path, every, dict(depends), tells
 
     def due(self, done: int) -> bool:
         """Whether one is written after so many steps."""
@@ -96,7 +104,7 @@ class Checkpoints:
             said = " ".join(str(error).split())
             raise ValueError(f"{self.path}: expected a checkpoint of a training ({said}); delete it and run again") from None
         what = f"{', '.join(other[:3])}{' and more' if other[3:] else ''}" if other else "its settings"
-        print(f"  train: {self.path} is passed over, a checkpoint of another training ({what} differ)", file=sys.stderr)
+        self._say(f"{self.path} is passed over, a checkpoint of another training ({what} differ)")
         return 0
 
     def _take_up(
@@ -116,8 +124,12 @@ class Checkpoints:
         learner.load_state_dict(weights)
         optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
         log.goes_on(rows, recent_N2, float(about["seconds"]))
-        print(f"  train: goes on after step {done}, from {self.path}", file=sys.stderr)
+        self._say(f"goes on after step {done}, from {self.path}")
         return done
+
+    def _say(self, line: str) -> None:
+        if self.tells:
+            print(f"  train: {line}", file=sys.stderr)
 
 
 def remove(path: Path) -> None:

@@ -47,7 +47,8 @@ class Log:
 
         Raises ValueError (one line) if a loss is not a finite number.
         """
-        found_N2 = torch.stack(self._recent).cpu() if self._recent else torch.empty(0, 2)
+        device = self._recent[-1].device if self._recent else None  # what a checkpoint held is on the CPU
+        found_N2 = torch.stack([found_2.to(device) for found_2 in self._recent]).cpu() if self._recent else torch.empty(0, 2)
         broken = [number for number, loss in enumerate(found_N2[:, 0].tolist()) if not math.isfinite(loss)]
         if broken:
             raise not_finite(done - len(found_N2) + broken[0] + 1)

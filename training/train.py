@@ -19,6 +19,7 @@ from training.evaluate import episode_accuracies
 from training.learner import Learner
 from training.log import Log, Row, as_csv, not_finite
 from training.parts_readout import Parts
+from training.ranks import ALONE, Ranks
 from training.schedule import learning_rate_at, set_learning_rate
 from training.shape import shape_of
 
@@ -55,21 +56,24 @@ def train(
     checkpoint_path: Path | None = None,
     validation: Validation = (),
     parts: Parts | None = None,
+    ranks: Ranks = ALONE,
 ) -> Learner:
     """Train a learner on the `train` split of these domains; the same weights for the same arguments and number of threads.
 
     `parts` are those of the features, for the read-out of that name. A training that was cut off goes on from
-    `checkpoint_path`. Raises ValueError (one line) if a domain is too small for the episodes, CUDA is asked for and not there,
-    memory is full, or the checkpoint is broken.
+    `checkpoint_path`. Of several `ranks` each calls this with the same arguments and gets the same learner; the first alone
+    writes and tells. Raises ValueError (one line) if a domain is too small for the episodes, CUDA is asked for and not there,
+    memory is full, the checkpoint is broken, the batch is no multiple of the ranks, or one of them is lost.
     """
-    place = choose(settings)
-    with told_in_a_line(place):
-        draw_batch = draws(domains, settings, seed, steps=steps, device=place.device)
+    place = ranks.own(choose(settings))
+    with told_in_a_line(place), ranks.joined(place):
+        draw_batch = draws(domains, settings, seed, steps=steps, device=place.device, rank=ranks.rank, ranks=ranks.size)
         learner = new_learner(settings, domains[0].dimensions, seed, parts)
         checkpoints = None
         if checkpoint_path:
-            depends = depends_on(domains, settings, place, learner, steps=steps, seed=seed)
-            checkpoints = Checkpoints(checkpoint_path, settings.checkpoint_every, depends)
+            depends = depends_on(domains, settings, place, learner, steps=steps, seed=seed, ranks=ranks.size)
+            ranks.agree("training", depends)
+            checkpoints = Checkpoints(checkpoint_path, settings.checkpoint_every, depends, tells=ranks.leads)
         return fit(
             learner,
             draw_batch,
@@ -80,6 +84,7 @@ def train(
             log_path=log_path,
             checkpoints=checkpoints,
             validation=validation,
+            ranks=ranks,
         )
 
 
@@ -101,6 +106,7 @@ def fit(
     log_path: Path | None = None,
     checkpoints: Checkpoints | None = None,
     validation: Validation = (),
+    ranks: Ranks = ALONE,
 ) -> Learner:
     """The loop: AdamW, warm-up, cosine, gradients clipped to norm 1. Returns the same learner, on the CPU, in evaluation mode.
 
@@ -108,8 +114,8 @@ def fit(
     """
     place = place or choose(settings)
     with place.holding(learner):
-        log = _loop(learner, draw_batch, settings, steps, place, progress, checkpoints, validation)
-    if log_path:
+        log = _loop(learner, draw_batch, settings, steps, place, progress, checkpoints, validation, ranks)
+    if log_path and ranks.leads:
         write_text(log_path, as_csv(log.rows))
     return learner.eval()
 
@@ -123,37 +129,42 @@ def _loop(
     progress: Progress | None,
     checkpoints: Checkpoints | None,
     validation: Validation,
+    ranks: Ranks,
 ) -> Log:
     """Every step that is not done yet; returns the log of all."""
     optimiser = torch.optim.AdamW(learner.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY)
     log = Log(steps)
     begun = checkpoints.resume(learner, optimiser, log) if checkpoints else 0
+    ranks.agree("checkpoint", {"the steps that the last checkpoint holds": begun})
     learner.train()
     for step in range(begun, steps):
         done, rate = step + 1, learning_rate_at(step, steps, settings.warmup, settings.learning_rate)
         set_learning_rate(optimiser, rate)
         try:
             batch = to_device(draw_batch(step), place.device)
-            log.add(take_step(learner, optimiser, batch, place, settings.accumulate))
+            log.add(take_step(learner, optimiser, batch, place, settings.accumulate, ranks))
         except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # what a factorisation says of weights that are no numbers
             log.recent_N2(step)
             raise not_finite(done) from None
         if log.row_due(done):
-            row = log.close_row(done, rate, validate(learner, validation, place) if log.validation_due(done) else None)
-            if progress:
+            row = log.close_row(done, rate, validate(learner, validation, place, ranks) if log.validation_due(done) else None)
+            if progress and ranks.leads:
                 progress(done, steps, row)
-        if checkpoints and checkpoints.due(done):
+        if checkpoints and checkpoints.due(done) and ranks.leads:
             checkpoints.save(learner, optimiser, log, done)
     return log
 
 
-def take_step(learner: Learner, optimiser: torch.optim.Optimizer, batch: Batch, place: Place, parts: int = 1) -> Tensor:
+def take_step(
+    learner: Learner, optimiser: torch.optim.Optimizer, batch: Batch, place: Place, parts: int = 1, ranks: Ranks = ALONE
+) -> Tensor:
     """One update; returns the batch's loss (nats) and accuracy before it, [2], still on the device.
 
     The batch is worked in `parts` of its episodes, whose gradients add up to those of the whole: each is divided by the
-    weight of all.
+    weight of all. Of several `ranks` each has its part of the batch.
     """
     total, size = batch.weight_BQ.sum(), -(-len(batch) // parts)
+    ranks.add_up([total])
     optimiser.zero_grad()
     found = []
     for start in range(0, len(batch), size):
@@ -173,13 +184,15 @@ def take_step(learner: Learner, optimiser: torch.optim.Optimizer, batch: Batch, 
         loss.backward()  # type: ignore[no-untyped-call]
         right = ((scores_BQW.argmax(-1) == part.query_label_BQ) * part.weight_BQ).sum() / total
         found.append(torch.stack([loss.detach(), right]))
+    found_2 = torch.stack(found).sum(0)
+    ranks.add_up([found_2, *(parameter.grad for parameter in learner.parameters() if parameter.grad is not None)])
     torch.nn.utils.clip_grad_norm_(learner.parameters(), CLIP)
     optimiser.step()
-    return torch.stack(found).sum(0)
+    return found_2
 
 
-def validate(learner: Learner, validation: Validation, place: Place) -> float | None:
-    """Mean accuracy over the validation episodes of each domain, or None where there are none."""
+def validate(learner: Learner, validation: Validation, place: Place, ranks: Ranks = ALONE) -> float | None:
+    """Mean accuracy over the validation episodes of each domain, or None where there are none. Ranks share the domains out."""
     if not validation:
         return None
 
@@ -189,6 +202,11 @@ def validate(learner: Learner, validation: Validation, place: Place) -> float | 
         return scores_BQW.float().cpu()
 
     learner.eval()
-    means = [float(episode_accuracies(scorer, features_ND, episodes).mean()) for features_ND, episodes in validation]
+    mean_V = torch.zeros(len(validation), dtype=torch.float64)
+    for number in range(ranks.rank, len(validation), ranks.size):
+        mean_V[number] = float(episode_accuracies(scorer, *validation[number]).mean())
+    mean_V = mean_V.to(place.device)
+    ranks.add_up([mean_V])
     learner.train()
+    means: list[float] = mean_V.tolist()
     return sum(means) / len(means)
