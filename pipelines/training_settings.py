@@ -58,6 +58,7 @@ class Training(Settings):
     accumulate: int = Field(default=1, ge=1, le=65_536)  # parts that a batch is worked in, where memory is short
     learning_rate: float = Field(default=1e-3, gt=0.0, le=1.0)
     warmup: int = Field(default=30, ge=0, le=1_000_000)  # steps
+    keep: Literal["last", "best"] = "last"  # which weights become the learner; best: by validation accuracy
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     # machine
     device: Literal["auto", "cpu", "cuda"] = "auto"

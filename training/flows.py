@@ -17,7 +17,7 @@ from training.learner import Learner, load_learner
 from training.measure.design import subsets
 from training.measure.run import measure
 from training.ranks import ALONE, Ranks
-from training.train_stage import train_main
+from training.train_stage import Trained, train_main
 
 
 def train_flow(params: Params, layout: Layout, ranks: Ranks | None = None) -> str:
@@ -26,13 +26,16 @@ def train_flow(params: Params, layout: Layout, ranks: Ranks | None = None) -> st
     def body() -> str:
         settings = params.training
         progress = watched.Progress("train", settings.steps, "steps")
-        learner = watched.run_task("train", lambda: train_main(params, layout, ranks or ALONE, _Steps(progress)))
+        trained = watched.run_task("train", lambda: train_main(params, layout, ranks or ALONE, _Steps(progress)))
         progress.close()
         log = pl.read_csv(layout.training_log)
         watched.show_table("training", log.to_dicts(), "The training log")
-        last = log.row(-1, named=True)
+        watched.show_table("validation", pl.read_csv(layout.validation_log).to_dicts(), "Accuracy of each domain on the way")
         together = f" in {ranks.size} processes" if ranks else ""
-        return f"a learner of {_size(learner)} parameters, {settings.steps} steps{together}, loss {last['loss']:.3f}"
+        loss = log.row(-1, named=True)["loss"]
+        return (
+            f"a learner of {_size(trained.last)} parameters, {settings.steps} steps{together}, loss {loss:.3f}{_best(trained)}"
+        )
 
     return watched.run_flow("train", "", body)
 
@@ -95,7 +98,7 @@ def outputs(stage: str, layout: Layout) -> list[Path]:
     """What a stage of the learner side leaves on disk."""
     reports = layout.reports
     return {
-        "train": [layout.model, layout.training_log],
+        "train": [layout.model, layout.best_model, layout.training_log, layout.validation_log],
         "measure": [layout.measurement],
         "report": [reports / "index.html", reports / "metrics.json", reports / "plots"],
     }[stage]
@@ -110,6 +113,13 @@ class _Steps:
     def __call__(self, step: int, steps: int, row: Any) -> None:
         self._progress.add(step - self._done, f"loss {row['loss']:.3f}")
         self._done = step
+
+
+def _best(trained: Trained) -> str:
+    """When the learner was best, where validation said so."""
+    if trained.best_accuracy is None:
+        return ""
+    return f", best in validation after step {trained.best_step} ({100 * trained.best_accuracy:.1f} %)"
 
 
 def _size(learner: Learner) -> int:

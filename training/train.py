@@ -1,6 +1,7 @@
 """Meta-training of the in-context learner on the train domains (GEOM, arXiv 2507.05019), with synthetic tasks mixed in."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -10,39 +11,34 @@ from torch.nn.functional import cross_entropy
 from pipelines.files import write_text
 from pipelines.training_settings import Training
 from training.batch import Batch
+from training.best import Best
 from training.checkpoints import Checkpoints, depends_on
 from training.collection import DomainTensors
 from training.device import Place, choose, to_device, told_in_a_line
 from training.draws import STREAMS, Draw, draws
-from training.episodes import Episodes, evaluation_episodes, generator_for
-from training.evaluate import episode_accuracies
+from training.episodes import generator_for
 from training.learner import Learner
-from training.log import Log, Row, as_csv, not_finite
+from training.log import DOMAIN_COLUMNS, Log, Row, Show, as_csv, not_finite
 from training.parts_readout import Parts
 from training.ranks import ALONE, Ranks
 from training.schedule import learning_rate_at, set_learning_rate
 from training.shape import shape_of
+from training.validation import Validation, validate
 
-VALIDATION_EPISODES = 60
 WEIGHT_DECAY = 0.01
 CLIP = 1.0
+DOMAINS_LOG = "validation.csv"
 Progress = Callable[[int, int, Row], None]  # step, steps, row of the log
-Validation = Sequence[tuple[Tensor, Episodes]]
 
 
-def validation_episodes(domains: Sequence[DomainTensors], settings: Training) -> Validation:
-    """Episodes of the train domains' validation images; domains whose validation split is too small for any are passed over."""
-    found = []
-    for number, domain in enumerate(domains):
-        part = domain.in_splits("validation")
-        try:
-            drawn = evaluation_episodes(
-                part, settings.n_way, settings.max_shot, settings.n_query, VALIDATION_EPISODES, settings.seed + number
-            )
-        except ValueError:
-            continue
-        found.append((part.features_ND, drawn))
-    return found
+@dataclass(frozen=True)
+class Beside:
+    """What goes on beside the steps of a training, and changes nothing in them."""
+
+    validation: Validation
+    best: Best
+    checkpoints: Checkpoints | None
+    progress: Progress | None
 
 
 def train(
@@ -57,35 +53,35 @@ def train(
     validation: Validation = (),
     parts: Parts | None = None,
     ranks: Ranks = ALONE,
+    best: Best | None = None,
+    shows: Sequence[Show] = (),
 ) -> Learner:
     """Train a learner on the `train` split of these domains; the same weights for the same arguments and number of threads.
 
-    `parts` are those of the features, for the read-out of that name. A training that was cut off goes on from
-    `checkpoint_path`. Of several `ranks` each calls this with the same arguments and gets the same learner; the first alone
-    writes and tells. Raises ValueError (one line) if a domain is too small for the episodes, CUDA is asked for and not there,
-    memory is full, the checkpoint is broken, the batch is no multiple of the ranks, or one of them is lost.
+    `parts` are those of the features, for the read-out of that name. The log goes to `log_path`, the accuracies of domains to
+    validation.csv beside it, and each row to `shows`. `best` is made to hold the weights of the highest validation accuracy. A
+    training that was cut off goes on from `checkpoint_path`. Of several `ranks` each calls this with the same arguments and
+    gets the same learner; the first alone writes, shows and tells. Raises ValueError (one line) if a domain is too small for
+    the episodes, CUDA is asked for and not there, memory is full, the checkpoint is broken, the loss stops being a finite
+    number, the batch is no multiple of the ranks, or one of them is lost.
     """
     place = ranks.own(choose(settings))
+    log = Log(steps, shows if ranks.leads else ())
     with told_in_a_line(place), ranks.joined(place):
         draw_batch = draws(domains, settings, seed, steps=steps, device=place.device, rank=ranks.rank, ranks=ranks.size)
         learner = new_learner(settings, domains[0].dimensions, seed, parts)
-        checkpoints = None
+        best, checkpoints = best or Best(), None
         if checkpoint_path:
             depends = depends_on(domains, settings, place, learner, steps=steps, seed=seed, ranks=ranks.size)
             ranks.agree("training", depends)
-            checkpoints = Checkpoints(checkpoint_path, settings.checkpoint_every, depends, tells=ranks.leads)
-        return fit(
-            learner,
-            draw_batch,
-            settings,
-            steps=steps,
-            place=place,
-            progress=progress,
-            log_path=log_path,
-            checkpoints=checkpoints,
-            validation=validation,
-            ranks=ranks,
-        )
+            checkpoints = Checkpoints(checkpoint_path, settings.checkpoint_every, depends, best=best, tells=ranks.leads)
+        beside = Beside(validation, best, checkpoints, progress)
+        with place.holding(learner):
+            _loop(learner, draw_batch, settings, log, place, ranks, beside)
+    if log_path and ranks.leads:
+        write_text(log_path, as_csv(log.rows))
+        write_text(log_path.with_name(DOMAINS_LOG), as_csv(log.domain_rows, DOMAIN_COLUMNS))
+    return learner.eval()
 
 
 def new_learner(settings: Training, dimensions: int, seed: int, parts: Parts | None = None) -> Learner:
@@ -95,45 +91,10 @@ def new_learner(settings: Training, dimensions: int, seed: int, parts: Parts | N
     return Learner(shape, generator_for(seed, STREAMS.weights), basis_DE)
 
 
-def fit(
-    learner: Learner,
-    draw_batch: Draw,
-    settings: Training,
-    *,
-    steps: int,
-    place: Place | None = None,
-    progress: Progress | None = None,
-    log_path: Path | None = None,
-    checkpoints: Checkpoints | None = None,
-    validation: Validation = (),
-    ranks: Ranks = ALONE,
-) -> Learner:
-    """The loop: AdamW, warm-up, cosine, gradients clipped to norm 1. Returns the same learner, on the CPU, in evaluation mode.
-
-    Raises ValueError (one line) if the loss stops being a finite number.
-    """
-    place = place or choose(settings)
-    with place.holding(learner):
-        log = _loop(learner, draw_batch, settings, steps, place, progress, checkpoints, validation, ranks)
-    if log_path and ranks.leads:
-        write_text(log_path, as_csv(log.rows))
-    return learner.eval()
-
-
-def _loop(
-    learner: Learner,
-    draw_batch: Draw,
-    settings: Training,
-    steps: int,
-    place: Place,
-    progress: Progress | None,
-    checkpoints: Checkpoints | None,
-    validation: Validation,
-    ranks: Ranks,
-) -> Log:
-    """Every step that is not done yet; returns the log of all."""
+def _loop(learner: Learner, draw_batch: Draw, settings: Training, log: Log, place: Place, ranks: Ranks, beside: Beside) -> None:
+    """Every step that is not done yet: AdamW, warm-up, cosine, gradients clipped to norm 1."""
     optimiser = torch.optim.AdamW(learner.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY)
-    log = Log(steps)
+    checkpoints, steps = beside.checkpoints, log.steps
     begun = checkpoints.resume(learner, optimiser, log) if checkpoints else 0
     ranks.agree("checkpoint", {"the steps that the last checkpoint holds": begun})
     learner.train()
@@ -147,12 +108,14 @@ def _loop(
             log.recent_N2(step)
             raise not_finite(done) from None
         if log.row_due(done):
-            row = log.close_row(done, rate, validate(learner, validation, place, ranks) if log.validation_due(done) else None)
-            if progress and ranks.leads:
-                progress(done, steps, row)
+            validated = validate(learner, beside.validation, place, ranks) if log.validation_due(done) else ()
+            row = log.close_row(done, rate, validated)
+            if ranks.leads:
+                beside.best.see(learner, done, row["validation_accuracy"])
+                if beside.progress:
+                    beside.progress(done, steps, row)
         if checkpoints and checkpoints.due(done) and ranks.leads:
             checkpoints.save(learner, optimiser, log, done)
-    return log
 
 
 def take_step(
@@ -189,24 +152,3 @@ def take_step(
     torch.nn.utils.clip_grad_norm_(learner.parameters(), CLIP)
     optimiser.step()
     return found_2
-
-
-def validate(learner: Learner, validation: Validation, place: Place, ranks: Ranks = ALONE) -> float | None:
-    """Mean accuracy over the validation episodes of each domain, or None where there are none. Ranks share the domains out."""
-    if not validation:
-        return None
-
-    def scorer(support_BSD: Tensor, label_BS: Tensor, query_BQD: Tensor, n_way: int) -> Tensor:
-        with place.autocast():
-            scores_BQW: Tensor = learner(*(given.to(place.device) for given in (support_BSD, label_BS, query_BQD)), n_way)
-        return scores_BQW.float().cpu()
-
-    learner.eval()
-    mean_V = torch.zeros(len(validation), dtype=torch.float64)
-    for number in range(ranks.rank, len(validation), ranks.size):
-        mean_V[number] = float(episode_accuracies(scorer, *validation[number]).mean())
-    mean_V = mean_V.to(place.device)
-    ranks.add_up([mean_V])
-    learner.train()
-    means: list[float] = mean_V.tolist()
-    return sum(means) / len(means)

@@ -19,7 +19,8 @@ from torch.distributed import HashStore, PrefixStore, TCPStore
 from pipelines.cli import guarded
 from training.launch import VARIABLES, launched
 from training.ranks import ALONE, Ranks
-from training.train import train, validation_episodes
+from training.train import train
+from training.validation import validation_episodes
 
 ROOT = Path(__file__).parents[2]
 # the classes of `b` have too few images for all queries, so that the weights of the ranks' parts differ
