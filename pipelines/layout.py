@@ -64,6 +64,11 @@ class Layout:
         return self.root / "reports" / "validation.csv"
 
     @property
+    def live(self) -> Path:
+        """What DVC shows of the training."""
+        return self.root / "reports" / "live"
+
+    @property
     def measurement(self) -> Path:
         return self.root / "models" / "measurement"
 

@@ -98,7 +98,7 @@ def outputs(stage: str, layout: Layout) -> list[Path]:
     """What a stage of the learner side leaves on disk."""
     reports = layout.reports
     return {
-        "train": [layout.model, layout.best_model, layout.training_log, layout.validation_log],
+        "train": [layout.model, layout.best_model, layout.training_log, layout.validation_log, layout.live],
         "measure": [layout.measurement],
         "report": [reports / "index.html", reports / "metrics.json", reports / "plots"],
     }[stage]

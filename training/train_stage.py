@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from pipelines.files import read_json
@@ -15,6 +16,7 @@ from training.checkpoints import remove
 from training.collection import DomainTensors, load_collection
 from training.feature_parts import feature_parts
 from training.learner import Learner, save_learner
+from training.live import dvc_live
 from training.ranks import ALONE, Ranks
 from training.shares import named_shares
 from training.train import Progress, train
@@ -38,20 +40,23 @@ def train_main(params: Params, layout: Layout, ranks: Ranks = ALONE, progress: P
         [collection[name] for name, entry in manifest["domains"].items() if entry["role"] == role]
         for role in ("train", "spare")
     )
-    best = Best()
-    last = train(
-        domains,
-        settings,
-        steps=settings.steps,
-        seed=settings.seed,
-        progress=progress,
-        log_path=layout.training_log,
-        checkpoint_path=layout.checkpoint,
-        validation=episodes_of(domains, spare, settings, tell=ranks.leads),
-        parts=feature_parts(layout, manifest),
-        ranks=ranks,
-        best=best,
-    )
+    validation, best = episodes_of(domains, spare, settings, tell=ranks.leads), Best()
+    with ExitStack() as stack:
+        shows = [stack.enter_context(dvc_live(layout))] if ranks.leads else []
+        last = train(
+            domains,
+            settings,
+            steps=settings.steps,
+            seed=settings.seed,
+            progress=progress,
+            log_path=layout.training_log,
+            checkpoint_path=layout.checkpoint,
+            validation=validation,
+            parts=feature_parts(layout, manifest),
+            ranks=ranks,
+            best=best,
+            shows=shows,
+        )
     steps = {"last": settings.steps, "best": best.step or settings.steps}
     if ranks.leads:
         learners = {"last": last, "best": best.learner(last)}
