@@ -69,6 +69,11 @@ class Layout:
         return self.root / "reports" / "live"
 
     @property
+    def boards(self) -> Path:
+        """The training for TensorBoard; no output of a stage, for its files are never the same twice."""
+        return self.root / "reports" / "tensorboard"
+
+    @property
     def measurement(self) -> Path:
         return self.root / "models" / "measurement"
 

@@ -65,6 +65,7 @@ class Training(Settings):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 on CUDA, else float32
     compile: Literal["auto", "on", "off"] = "auto"  # torch.compile; auto: on CUDA
     checkpoint_every: int = Field(default=200, ge=1, le=10_000_000)  # steps
+    tensorboard: bool = False  # write the training for TensorBoard too
 
     @model_validator(mode="after")
     def _goes_together(self) -> "Training":

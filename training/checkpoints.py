@@ -25,7 +25,7 @@ from training.device import Place
 from training.learner import Learner
 from training.log import COLUMNS, DOMAIN_COLUMNS, Log
 
-NO_BEARING = {"checkpoint_every", "keep"}  # settings that leave the weights, best and last, as they are
+NO_BEARING = {"checkpoint_every", "keep", "tensorboard"}  # settings that leave the weights, best and last, as they are
 MACHINE = {"device", "precision", "compile"}  # what they come to on this machine is in the place
 STATE = ("step", "exp_avg", "exp_avg_sq")  # of AdamW, for each parameter that had a gradient
 CODE = Path(__file__).parent

@@ -11,6 +11,7 @@ from pipelines.params import Params
 from pipelines.training_settings import Training
 from training.about import about_training, about_weights
 from training.best import Best
+from training.boards import tensorboard
 from training.calibration import calibrate
 from training.checkpoints import remove
 from training.collection import DomainTensors, load_collection
@@ -42,7 +43,8 @@ def train_main(params: Params, layout: Layout, ranks: Ranks = ALONE, progress: P
     )
     validation, best = episodes_of(domains, spare, settings, tell=ranks.leads), Best()
     with ExitStack() as stack:
-        shows = [stack.enter_context(dvc_live(layout))] if ranks.leads else []
+        there = [tensorboard] * settings.tensorboard + [dvc_live] if ranks.leads else []
+        shows = [stack.enter_context(show(layout)) for show in there]
         last = train(
             domains,
             settings,
