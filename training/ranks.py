@@ -59,9 +59,16 @@ class Ranks:
             return
         assert self.store is not None
         self.store.set("training", "begun")
-        backend = "nccl" if place.device.type == "cuda" else "gloo"
+        on_cuda = place.device.type == "cuda"
         with self._told():
-            dist.init_process_group(backend, store=self.store, rank=self.rank, world_size=self.size, timeout=PATIENCE)
+            dist.init_process_group(
+                "nccl" if on_cuda else "gloo",
+                store=self.store,
+                rank=self.rank,
+                world_size=self.size,
+                timeout=PATIENCE,
+                device_id=place.device if on_cuda else None,
+            )
         yield
         with self._told():
             dist.barrier()
@@ -115,6 +122,8 @@ class Ranks:
         """Turn what torch says of a process that is gone into a line."""
         try:
             yield
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError as error:  # torch.distributed's own errors among them
             said = str(error).strip().splitlines()[0]
             raise ValueError(f"training: process {self.rank} of {self.size} lost another one ({said})") from None

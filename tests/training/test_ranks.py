@@ -173,6 +173,14 @@ def test_a_batch_that_cannot_be_shared_out_is_told_by_one_of_them(trainings: Tra
     assert "Traceback" not in "".join(trainings.wrong.said)
 
 
+def test_a_mistake_of_a_user_is_told_once(tmp_path: Path) -> None:
+    ended = two_processes(["-m", "training", "train"], tmp_path)
+    assert ended.statuses == (2, 2)
+    (line,) = "".join(ended.said).splitlines()
+    assert line.startswith("error: params.yaml: ")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_process_whose_files_differ_is_told() -> None:
     store = HashStore()
     Ranks(0, 2, 0, store).agree("training", {"training.seed": 0, "the code": "a", "the domains' features": 1})
