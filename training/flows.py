@@ -10,7 +10,7 @@ from pipelines import watched
 from pipelines.files import atomic_folder, read_json
 from pipelines.layout import Layout
 from pipelines.params import Params
-from training.about import about_training
+from training.about import about_training, must_read, read_about
 from training.calibration import calibrate
 from training.checkpoints import remove
 from training.collection import load_collection
@@ -63,6 +63,7 @@ def measure_flow(params: Params, layout: Layout) -> str:
 
     def body() -> str:
         manifest = read_json(layout.manifest)
+        must_read(read_about(layout.model), manifest, layout.model)
         collection = load_collection(layout, manifest)
         roles = {name: str(entry["role"]) for name, entry in manifest["domains"].items()}
         design = subsets(params.in_role("train"), params.in_role("spare"))

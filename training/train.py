@@ -20,6 +20,7 @@ from training.learner import Learner
 from training.log import Log, Row, as_csv, not_finite
 from training.parts_readout import Parts
 from training.schedule import learning_rate_at, set_learning_rate
+from training.seen import features_of, read
 from training.shape import shape_of
 
 VALIDATION_EPISODES = 60
@@ -65,7 +66,7 @@ def train(
     place = choose(settings)
     with told_in_a_line(place):
         draw_batch = draws(domains, settings, seed, steps=steps, device=place.device)
-        learner = new_learner(settings, domains[0].dimensions, seed, parts)
+        learner = new_learner(settings, domains[0].dimensions, seed, parts, pixels=domains[0].pixels)
         checkpoints = None
         if checkpoint_path:
             depends = depends_on(domains, settings, place, learner, steps=steps, seed=seed)
@@ -83,9 +84,9 @@ def train(
         )
 
 
-def new_learner(settings: Training, dimensions: int, seed: int, parts: Parts | None = None) -> Learner:
-    """The learner before its first step."""
-    shape = shape_of(settings, dimensions, parts.sizes if parts else ())
+def new_learner(settings: Training, dimensions: int, seed: int, parts: Parts | None = None, *, pixels: bool = False) -> Learner:
+    """The learner before its first step; with a backbone if it is to read `pixels`."""
+    shape = shape_of(settings, dimensions, parts.sizes if parts else (), pixels=pixels)
     basis_DE = parts.basis_DE if parts and shape.parts else None
     return Learner(shape, generator_for(seed, STREAMS.weights), basis_DE)
 
@@ -159,6 +160,7 @@ def take_step(learner: Learner, optimiser: torch.optim.Optimizer, batch: Batch, 
     for start in range(0, len(batch), size):
         part = batch if parts == 1 else batch.part(start, start + size)
         with place.autocast():
+            part = read(part, learner)
             scores_BQW = learner(
                 part.support_BSD,
                 part.support_label_BS,
@@ -189,6 +191,10 @@ def validate(learner: Learner, validation: Validation, place: Place) -> float | 
         return scores_BQW.float().cpu()
 
     learner.eval()
-    means = [float(episode_accuracies(scorer, features_ND, episodes).mean()) for features_ND, episodes in validation]
+    means = []
+    for rows_NP, episodes in validation:
+        with place.autocast():
+            features_ND = features_of(learner, rows_NP)
+        means.append(float(episode_accuracies(scorer, features_ND, episodes).mean()))
     learner.train()
     return sum(means) / len(means)
