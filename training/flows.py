@@ -10,6 +10,7 @@ from pipelines import watched
 from pipelines.files import atomic_folder, read_json
 from pipelines.layout import Layout
 from pipelines.params import Params
+from training.about import must_read, read_about
 from training.collection import load_collection
 from training.evaluate import interval
 from training.feature_parts import feature_parts
@@ -45,6 +46,7 @@ def measure_flow(params: Params, layout: Layout) -> str:
 
     def body() -> str:
         manifest = read_json(layout.manifest)
+        must_read(read_about(layout.model), manifest, layout.model)
         collection = load_collection(layout, manifest)
         roles = {name: str(entry["role"]) for name, entry in manifest["domains"].items()}
         design = subsets(params.in_role("train"), params.in_role("spare"))

@@ -22,6 +22,7 @@ from training.log import DOMAIN_COLUMNS, Log, Row, Show, as_csv, not_finite
 from training.parts_readout import Parts
 from training.ranks import ALONE, Ranks
 from training.schedule import learning_rate_at, set_learning_rate
+from training.seen import read
 from training.shape import shape_of
 from training.validation import Validation, validate
 
@@ -69,7 +70,7 @@ def train(
     log = Log(steps, shows if ranks.leads else ())
     with told_in_a_line(place), ranks.joined(place):
         draw_batch = draws(domains, settings, seed, steps=steps, device=place.device, rank=ranks.rank, ranks=ranks.size)
-        learner = new_learner(settings, domains[0].dimensions, seed, parts)
+        learner = new_learner(settings, domains[0].dimensions, seed, parts, pixels=domains[0].pixels)
         best, checkpoints = best or Best(), None
         if checkpoint_path:
             depends = depends_on(domains, settings, place, learner, steps=steps, seed=seed, ranks=ranks.size)
@@ -84,9 +85,9 @@ def train(
     return learner.eval()
 
 
-def new_learner(settings: Training, dimensions: int, seed: int, parts: Parts | None = None) -> Learner:
-    """The learner before its first step."""
-    shape = shape_of(settings, dimensions, parts.sizes if parts else ())
+def new_learner(settings: Training, dimensions: int, seed: int, parts: Parts | None = None, *, pixels: bool = False) -> Learner:
+    """The learner before its first step; with a backbone if it is to read `pixels`."""
+    shape = shape_of(settings, dimensions, parts.sizes if parts else (), pixels=pixels)
     basis_DE = parts.basis_DE if parts and shape.parts else None
     return Learner(shape, generator_for(seed, STREAMS.weights), basis_DE)
 
@@ -141,6 +142,7 @@ def take_step(
     for start in range(0, len(batch), size):
         part = batch if parts == 1 else batch.part(start, start + size)
         with place.autocast():
+            part = read(part, learner)
             scores_BQW = learner(
                 part.support_BSD,
                 part.support_label_BS,

@@ -16,17 +16,18 @@ from training.episodes import Episodes, evaluation_episodes
 from training.evaluate import episode_accuracies
 from training.learner import Learner
 from training.ranks import ALONE, Ranks
+from training.seen import features_of
 
 EPISODES = 60  # of a domain
 
 
 @dataclass(frozen=True)
 class DomainEpisodes:
-    """The validation episodes of one domain, on rows of features_ND. `role` says whether the learner trains on the domain."""
+    """The validation episodes of one domain, on rows_NP: features, or pixels. `role`: whether the learner trains on it."""
 
     domain: str
     role: str  # train or spare
-    features_ND: Tensor
+    rows_NP: Tensor
     episodes: Episodes
 
 
@@ -79,7 +80,9 @@ def validate(learner: Learner, validation: Validation, place: Place, ranks: Rank
     learner.eval()
     mean_V = torch.zeros(len(validation), dtype=torch.float64)
     for number in range(ranks.rank, len(validation), ranks.size):
-        mean_V[number] = float(episode_accuracies(scorer, validation[number].features_ND, validation[number].episodes).mean())
+        with place.autocast():
+            features_ND = features_of(learner, validation[number].rows_NP)
+        mean_V[number] = float(episode_accuracies(scorer, features_ND, validation[number].episodes).mean())
     mean_V = mean_V.to(place.device)
     if validation:
         ranks.add_up([mean_V])

@@ -25,8 +25,8 @@ def test_train_domains_are_seen_by_their_validation_images_and_spare_ones_by_all
     assert [(each.domain, each.role) for each in found] == [("a", "train"), ("b", "train"), ("c", "spare")]
     for given, each in zip(DOMAINS, found, strict=False):
         hidden = torch.tensor([split == "validation" for split in given.split_N])
-        assert torch.equal(each.features_ND, given.features_ND[hidden])
-    assert torch.equal(found[2].features_ND, SPARE.features_ND)
+        assert torch.equal(each.rows_NP, given.features_ND[hidden])
+    assert torch.equal(found[2].rows_NP, SPARE.features_ND)
 
 
 def test_a_domain_that_is_too_small_is_passed_over_by_name(capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,7 +57,7 @@ def test_the_log_has_each_domain_and_the_mean_of_those_that_are_trained_on(tmp_p
         assert seen["domain"].to_list() == ["a", "b", "c"]
         assert row["validation_accuracy"] == pytest.approx(float(seen["accuracy"][:2].mean()), abs=1e-6)
     last = by_domain.tail(3)["accuracy"].to_list()
-    expected = [float(episode_accuracies(learner, each.features_ND, each.episodes).mean()) for each in validation]
+    expected = [float(episode_accuracies(learner, each.rows_NP, each.episodes).mean()) for each in validation]
     assert last == pytest.approx(expected, abs=1e-6)
 
 

@@ -50,6 +50,7 @@ def _glance(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, Any]:
         "findings": findings(metrics, inputs.stages),
         "tables": _accuracy_tables(metrics["held_out"]),
         "learners": {name: figures.NAMES[name] for name in LEARNERS},
+        "own_backbone": inputs.manifest.get("encoding", {}).get("tensor") == "pixels",
         "sheets": gallery.contact_sheets(inputs),
     }
 
