@@ -14,8 +14,10 @@ from training.calibration import Calibration
 ENCODING = ("encoder", "encoder_digest", "tensor")  # by which a learner's features, or pixels, are known
 
 
-def about_training(manifest: Mapping[str, Any], settings: Training, shares: Mapping[str, float]) -> dict[str, Any]:
-    """The collection by its digests, the encoder, the settings, and each domain's share."""
+def about_training(
+    manifest: Mapping[str, Any], settings: Training, shares: Mapping[str, float], calibrations: Sequence[Calibration]
+) -> dict[str, Any]:
+    """The collection by its digests, the encoder, the settings, each domain's share, and how far scores are probabilities."""
     return {
         "collection": {name: entry["digest"] for name, entry in manifest["domains"].items()},
         "encoding": manifest["encoding"],
@@ -23,12 +25,8 @@ def about_training(manifest: Mapping[str, Any], settings: Training, shares: Mapp
         "regime": settings.regime,
         "domain_weights": settings.domain_weights,
         "shares": dict(shares),
+        "calibration": [asdict(calibration) for calibration in calibrations],
     }
-
-
-def about_weights(step: int, calibrations: Sequence[Calibration]) -> dict[str, Any]:
-    """After how many steps the weights were these, and how far their scores are probabilities."""
-    return {"step": step, "calibration": [asdict(calibration) for calibration in calibrations]}
 
 
 def read_about(path: Path) -> dict[str, Any]:

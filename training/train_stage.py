@@ -9,7 +9,7 @@ from pipelines.files import read_json
 from pipelines.layout import Layout
 from pipelines.params import Params
 from pipelines.training_settings import Training
-from training.about import about_training, about_weights
+from training.about import about_training
 from training.best import Best
 from training.boards import tensorboard
 from training.calibration import calibrate
@@ -62,10 +62,10 @@ def train_main(params: Params, layout: Layout, ranks: Ranks = ALONE, progress: P
     steps = {"last": settings.steps, "best": best.step or settings.steps}
     if ranks.leads:
         learners = {"last": last, "best": best.learner(last)}
-        about = about_training(manifest, settings, named_shares(domains, settings))
+        shares = named_shares(domains, settings)
         for which, path in ((settings.keep, layout.model), ("best", layout.best_model)):
-            scores = calibrate(learners[which], domains, settings)
-            save_learner(learners[which], path, about | about_weights(steps[which], scores))
+            about = about_training(manifest, settings, shares, calibrate(learners[which], domains, settings))
+            save_learner(learners[which], path, about | {"step": steps[which]})
         remove(layout.checkpoint)
     return Trained(last, steps["best"], best.accuracy)
 
