@@ -92,21 +92,9 @@ def _collect(params: Params, layout: Layout, domain: str) -> None:
 
 
 def _train(params: Params, layout: Layout, domain: str) -> None:
-    from training.collection import load_collection
-    from training.learner import save_learner
-    from training.train import train, validation_episodes
+    from training.train_stage import train_main
 
-    collection = load_collection(layout, read_json(layout.manifest))
-    domains = [collection[name] for name in params.in_role("train")]
-    learner = train(
-        domains,
-        params.training,
-        steps=params.training.steps,
-        seed=params.training.seed,
-        log_path=layout.training_log,
-        validation=validation_episodes(domains, params.training),
-    )
-    save_learner(learner, layout.model)
+    train_main(params, layout)
 
 
 def _measure(params: Params, layout: Layout, domain: str) -> None:

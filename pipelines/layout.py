@@ -45,6 +45,11 @@ class Layout:
         return self.root / "models" / "learner.safetensors"
 
     @property
+    def best_model(self) -> Path:
+        """The learner where its validation accuracy was highest; `model` is this or the last, as `training.keep` says."""
+        return self.root / "models" / "best.safetensors"
+
+    @property
     def checkpoint(self) -> Path:
         """Where a training that is cut off goes on from; no output of a stage, which DVC would delete before it runs."""
         return self.root / "models" / "checkpoints" / "last.safetensors"
@@ -52,6 +57,21 @@ class Layout:
     @property
     def training_log(self) -> Path:
         return self.root / "reports" / "training.csv"
+
+    @property
+    def validation_log(self) -> Path:
+        """Accuracy of each domain on the way of the training."""
+        return self.root / "reports" / "validation.csv"
+
+    @property
+    def live(self) -> Path:
+        """What DVC shows of the training."""
+        return self.root / "reports" / "live"
+
+    @property
+    def boards(self) -> Path:
+        """The training for TensorBoard; no output of a stage, for its files are never the same twice."""
+        return self.root / "reports" / "tensorboard"
 
     @property
     def measurement(self) -> Path:

@@ -58,12 +58,14 @@ class Training(Settings):
     accumulate: int = Field(default=1, ge=1, le=65_536)  # parts that a batch is worked in, where memory is short
     learning_rate: float = Field(default=1e-3, gt=0.0, le=1.0)
     warmup: int = Field(default=30, ge=0, le=1_000_000)  # steps
+    keep: Literal["last", "best"] = "last"  # which weights become the learner; best: by validation accuracy
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     # machine
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 on CUDA, else float32
     compile: Literal["auto", "on", "off"] = "auto"  # torch.compile; auto: on CUDA
     checkpoint_every: int = Field(default=200, ge=1, le=10_000_000)  # steps
+    tensorboard: bool = False  # write the training for TensorBoard too
 
     @model_validator(mode="after")
     def _goes_together(self) -> "Training":

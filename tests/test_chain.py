@@ -68,6 +68,8 @@ def test_the_report_and_the_metrics_are_there(project: Path) -> None:
     page = (project / "reports" / "index.html").read_text()
     assert all(name in page for name in ROLES)
     assert not (project / "models" / "checkpoints").exists()  # a finished training needs none
+    assert json.loads((project / "reports" / "live" / "metrics.json").read_text())["step"] == 6
+    assert (project / "models" / "best.safetensors").exists()
     results = pl.read_parquet(project / "models" / "measurement" / "results.parquet")
     assert results["accuracies"].list.len().unique().to_list() == [20]
 

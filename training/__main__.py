@@ -4,16 +4,22 @@ import argparse
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipelines.cli import guarded, run_stage
 from pipelines.layout import Layout
 from pipelines.params import load_params
+from training.launch import launched
+
+if TYPE_CHECKING:
+    from training.ranks import Ranks
 
 STAGES = {
     "train": "meta-train the learner on the train domains of params.yaml",
     "measure": "held-out accuracy, and what removing or replacing each train domain does to it",
     "report": "write reports/index.html, reports/metrics.json and reports/plots/",
 }
+RUN = "dvc repro, then the summary: what `make run` does. In several processes: torchrun --nproc_per_node N -m training run"
 PREDICT = "Label the pictures of one folder by the examples in another, with probabilities, by a trained learner."
 
 
@@ -31,15 +37,26 @@ def parser() -> argparse.ArgumentParser:
     )
     predict.add_argument("--checkpoint", type=Path, metavar="FILE", help="a learner (default: models/learner.safetensors)")
     predict.add_argument("--json", action="store_true", help="a line of JSON for each picture; the rest goes to stderr")
-    commands.add_parser("run", help="dvc repro, then the summary: what `make run` does")
+    commands.add_parser("run", help="dvc repro, then the summary: what `make run` does", description=RUN)
     return top
 
 
 def run(arguments: argparse.Namespace, layout: Layout) -> int:
-    """Carry out one parsed command."""
+    """Carry out one parsed command. Of several processes that torchrun started, all but the first only help it to train."""
+    with launched() as ranks:
+        if ranks is None or ranks.leads:
+            return _lead(arguments, layout, ranks)
+        if arguments.command == "train" or (arguments.command == "run" and ranks.wait_for_training()):
+            from training.train_stage import train_main
+
+            train_main(load_params(layout.params), layout, ranks)
+        return 0
+
+
+def _lead(arguments: argparse.Namespace, layout: Layout, ranks: "Ranks | None") -> int:
     command: str = arguments.command
     if command == "run":
-        return _reproduce(layout)
+        return _reproduce(layout, ranks)
     if command == "summary":
         return _summary(layout)
     if command == "predict":
@@ -51,14 +68,14 @@ def run(arguments: argparse.Namespace, layout: Layout) -> int:
     from training import flows
 
     flow = {
-        "train": lambda: flows.train_flow(params, layout),
+        "train": lambda: flows.train_flow(params, layout, ranks),
         "measure": lambda: flows.measure_flow(params, layout),
         "report": lambda: flows.report_flow(layout),
     }[command]
     return run_stage(layout, command, "", flow, flows.outputs(command, layout))
 
 
-def _reproduce(layout: Layout) -> int:
+def _reproduce(layout: Layout, ranks: "Ranks | None") -> int:
     from pipelines import server
 
     load_params(layout.params)  # a mistake in the control panel is told before anything starts
@@ -68,6 +85,8 @@ def _reproduce(layout: Layout) -> int:
         raise ValueError(
             "`dvc repro` stopped at the stage named above; mend what it says and run again, finished stages are kept"
         )
+    if ranks:
+        ranks.end()
     return _summary(layout)
 
 

@@ -11,6 +11,8 @@ from safetensors import SafetensorError, safe_open
 from pipelines.training_settings import Training
 from training.calibration import Calibration
 
+ENCODING = ("encoder", "encoder_digest", "tensor")  # by which a learner's features, or pixels, are known
+
 
 def about_training(
     manifest: Mapping[str, Any], settings: Training, shares: Mapping[str, float], calibrations: Sequence[Calibration]
@@ -37,6 +39,22 @@ def read_about(path: Path) -> dict[str, Any]:
     if not isinstance(about, dict):
         raise ValueError(f"{path}: expected a learner that says how it was trained; train it again")
     return about
+
+
+def encoding_of(about: Mapping[str, Any], path: Path) -> dict[str, str]:
+    """The encoder that a learner was trained on. Raises ValueError (one line) if `about` does not say it."""
+    encoding = about.get("encoding")
+    if not isinstance(encoding, dict) or not all(isinstance(encoding.get(name), str) for name in ENCODING):
+        raise ValueError(f"{path}: does not say which encoder it was trained on; train it again")
+    return {name: encoding[name] for name in ENCODING}
+
+
+def must_read(about: Mapping[str, Any], manifest: Mapping[str, Any], path: Path) -> None:
+    """Raises ValueError (one line) unless the learner was trained on the encoder of this collection."""
+    learned, here = encoding_of(about, path), manifest["encoding"]
+    if any(learned[name] != here[name] for name in ENCODING):
+        first, second = (f"{found['encoder']} {found['encoder_digest'][:8]}" for found in (learned, here))
+        raise ValueError(f"{path}: trained on encoder {first}, the collection is encoded by {second}; run `dvc repro`")
 
 
 def calibrations_of(about: Mapping[str, Any], path: Path) -> list[Calibration]:

@@ -2,7 +2,8 @@
 
 Conv-4 as in prototypical networks (Snell et al. 2017, arXiv 1703.05175): four blocks of a 3 x 3 convolution, normalisation,
 ReLU and 2 x 2 pooling. The normalisation is by groups of an image's own channels (Wu & He 2018, arXiv 1803.08494), not by
-batch: an image's feature depends on that image alone, so a query tells nothing of another, in training or after.
+batch: an image's feature depends on that image alone, so a query tells nothing of another, in training or after, and there
+are no running statistics in which training and evaluation could differ.
 
 Shape letters: ... any leading dimensions, M images, C channels, H height and W width in px, P = 3 * 48 * 48 pixels, D features.
 """
@@ -19,7 +20,8 @@ DIMENSIONS = 256
 CHANNELS = 64
 BLOCKS = 4
 GROUPS = 8
-CHUNK = 4096  # images at once where no gradient is asked for
+CHUNK = 32  # images that the CPU works at once: what is between two blocks stays in its cache, 2 to 4 times as fast as 512
+CUDA_CHUNK = 1024  # and a GPU
 
 
 class Backbone(nn.Module):
@@ -51,18 +53,20 @@ class Backbone(nn.Module):
         Raises ValueError (one line) for another type or shape.
         """
         pixels_MCHW, leading = as_images(pixels)
-        if torch.is_grad_enabled():
-            features_MD = self._features(pixels_MCHW)
-        else:  # a whole domain may come at once
-            parts = [self._features(part_MCHW) for part_MCHW in torch.split(pixels_MCHW, CHUNK)]
-            features_MD = torch.cat(parts)
-        return features_MD.view(*leading, self.dimensions)
+        parts = [self._features(part_MCHW) for part_MCHW in torch.split(pixels_MCHW, self.chunk)]
+        return torch.cat(parts).view(*leading, self.dimensions)
+
+    @property
+    def chunk(self) -> int:
+        """Images that are worked at once."""
+        return CUDA_CHUNK if self.head.weight.device.type == "cuda" else CHUNK
 
     def _features(self, pixels_MCHW: Tensor) -> Tensor:
         image_MCHW = pixels_MCHW.to(self.head.weight.dtype) / 127.5 - 1
+        image_MCHW = image_MCHW.contiguous(memory_format=torch.channels_last)
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            image_MCHW = max_pool2d(relu(norm(convolution(image_MCHW))), 2)
-        features_MD: Tensor = self.head(image_MCHW.flatten(1))
+            image_MCHW = relu(max_pool2d(norm(convolution(image_MCHW)), 2))  # in this order a quarter is left for ReLU
+        features_MD: Tensor = self.head(image_MCHW.flatten(1)).float()
         return normalize(features_MD, dim=-1)
 
 

@@ -1,6 +1,6 @@
 """Episodes as features: what a learner is given in a step.
 
-Shape letters: B episodes, S supports, Q queries, T = S + Q, D features, W ways.
+Shape letters: B episodes, S supports, Q queries, T = S + Q, D features (or pixels that a backbone has yet to read), W ways.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,8 @@ class Batch:
 
     `weight_BQ` is 0 for padding, where a domain has fewer queries. `support_weight_BS` is 0 for padding where classes have
     different numbers of supports, and None where none is padding. `turn` is how the transformer shall see the features;
-    `seed_B` (int64) is what label codes are drawn from, other ones for each episode.
+    `seed_B` (int64) is what label codes are drawn from, other ones for each episode. `support_row_BS` and `query_row_BQ` are
+    numbers of the images, for a backbone to read each of them once; None for features, or where no two places hold one image.
     """
 
     support_BSD: Tensor
@@ -40,13 +41,19 @@ class Batch:
     turn: Turn | None = None
     support_weight_BS: Tensor | None = None
     seed_B: Tensor | None = None
+    support_row_BS: Tensor | None = None
+    query_row_BQ: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.support_BSD)
 
     def part(self, start: int, stop: int) -> "Batch":
         """Episodes `start` to `stop`."""
-        turn, weight_BS, seed_B = self.turn, self.support_weight_BS, self.seed_B
+        turn = self.turn
+
+        def cut(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else tensor[start:stop]
+
         return Batch(
             self.support_BSD[start:stop],
             self.support_label_BS[start:stop],
@@ -55,6 +62,8 @@ class Batch:
             self.weight_BQ[start:stop],
             self.n_way,
             None if turn is None else Turn(turn.sign_B1D[start:stop], turn.matrix_DD),
-            None if weight_BS is None else weight_BS[start:stop],
-            None if seed_B is None else seed_B[start:stop],
+            cut(self.support_weight_BS),
+            cut(self.seed_B),
+            cut(self.support_row_BS),
+            cut(self.query_row_BQ),
         )

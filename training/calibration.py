@@ -15,6 +15,7 @@ from pipelines.training_settings import Training
 from training.collection import DomainTensors
 from training.episodes import evaluation_episodes
 from training.learner import Learner
+from training.seen import features_of
 
 EPISODES = 60  # of a domain and a number of shots
 SEED = 7_919  # keeps these episodes apart from those that are looked at during training
@@ -64,10 +65,9 @@ def _scored(
         drawn = evaluation_episodes(part, settings.n_way, n_shot, settings.n_query, EPISODES, settings.seed + SEED + number)
     except ValueError:
         return []
+    features_ND = features_of(learner, part.features_ND)
     with torch.inference_mode():
-        scores_BQW = learner(
-            part.features_ND[drawn.support_BS], drawn.support_label_BS, part.features_ND[drawn.query_BQ], drawn.n_way
-        )
+        scores_BQW = learner(features_ND[drawn.support_BS], drawn.support_label_BS, features_ND[drawn.query_BQ], drawn.n_way)
     counts_BQ = drawn.weight_BQ > 0
     return [(scores_BQW[half::2][counts_BQ[half::2]], drawn.query_label_BQ[half::2][counts_BQ[half::2]]) for half in (0, 1)]
 

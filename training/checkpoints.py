@@ -1,4 +1,4 @@
-"""Checkpoints of a training that goes on: weights, AdamW's moments and the log so far, as safetensors.
+"""Checkpoints of a training that goes on: weights, the best ones, AdamW's moments and the log so far, as safetensors.
 
 A training that was cut off goes on from its last one to the very weights that it would have had. That holds only for the same
 training, so what the weights depend on stands in the file, and a checkpoint of anything else is passed over.
@@ -19,19 +19,27 @@ from torch import Tensor
 
 from pipelines.files import abandoned, atomic_path, sha256_file
 from pipelines.training_settings import Training
+from training.best import Best
 from training.collection import DomainTensors
 from training.device import Place
 from training.learner import Learner
-from training.log import COLUMNS, Log
+from training.log import COLUMNS, DOMAIN_COLUMNS, Log
 
-NO_BEARING = {"checkpoint_every"}  # settings that leave the weights as they are
+NO_BEARING = {"checkpoint_every", "keep", "tensorboard"}  # settings that leave the weights, best and last, as they are
 MACHINE = {"device", "precision", "compile"}  # what they come to on this machine is in the place
 STATE = ("step", "exp_avg", "exp_avg_sq")  # of AdamW, for each parameter that had a gradient
 CODE = Path(__file__).parent
 
 
 def depends_on(
-    domains: Sequence[DomainTensors], settings: Training, place: Place, learner: Learner, *, steps: int, seed: int
+    domains: Sequence[DomainTensors],
+    settings: Training,
+    place: Place,
+    learner: Learner,
+    *,
+    steps: int,
+    seed: int,
+    ranks: int = 1,
 ) -> dict[str, Any]:
     """All that the weights of a training depend on, by name, as JSON has it: settings, data, learner, place and code."""
     named = {f"training.{name}": value for name, value in settings.model_dump(exclude=NO_BEARING | MACHINE).items()}
@@ -42,6 +50,7 @@ def depends_on(
         "the domains' features": [[domain.name, digest(domain)] for domain in domains],
         "the learner's shape": asdict(learner.shape),
         "the device": str(place),
+        "the number of processes": ranks,
         "the code": code.hexdigest(),
     }
     read: dict[str, Any] = json.loads(json.dumps(found))
@@ -59,10 +68,12 @@ def digest(domain: DomainTensors) -> str:
 
 
 class Checkpoints:
-    """The last checkpoint of one training, in `path`, written every so many steps."""
+    """The last checkpoint of one training, in `path`, written every so many steps. `tells`: says on stderr what it finds."""
 
-    def __init__(self, path: Path, every: int, depends: Mapping[str, Any]) -> None:
-        self.path, self.every, self.depends = path, every, dict(depends)
+    def __init__(
+        self, path: Path, every: int, depends: Mapping[str, Any], *, best: Best | None = None, tells: bool = True
+    ) -> None:
+        self.path, self.every, self.depends, self.best, self.tells = path, every, dict(depends), best or Best(), tells
 
     def due(self, done: int) -> bool:
         """Whether one is written after so many steps."""
@@ -73,7 +84,9 @@ class Checkpoints:
         tensors = {f"weights.{name}": tensor for name, tensor in learner.state_dict().items()} | {"recent": log.recent_N2(done)}
         for name, parameter in learner.named_parameters():
             tensors |= {f"{kind}.{name}": tensor for kind, tensor in optimiser.state.get(parameter, {}).items()}
-        about = {"depends": self.depends, "done": done, "rows": log.rows, "seconds": log.seconds()}
+        tensors |= {f"best.{name}": tensor for name, tensor in self.best.weights.items()}
+        about = {"depends": self.depends, "done": done, "seconds": log.seconds()}
+        about |= {"rows": log.rows, "domain_rows": log.domain_rows, "best": [self.best.step, self.best.accuracy]}
         with atomic_path(self.path) as temporary:
             whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
             save_file(whole, temporary, metadata={"checkpoint": json.dumps(about)})
@@ -96,15 +109,16 @@ class Checkpoints:
             said = " ".join(str(error).split())
             raise ValueError(f"{self.path}: expected a checkpoint of a training ({said}); delete it and run again") from None
         what = f"{', '.join(other[:3])}{' and more' if other[3:] else ''}" if other else "its settings"
-        print(f"  train: {self.path} is passed over, a checkpoint of another training ({what} differ)", file=sys.stderr)
+        self._say(f"{self.path} is passed over, a checkpoint of another training ({what} differ)")
         return 0
 
     def _take_up(
         self, learner: Learner, optimiser: torch.optim.Optimizer, log: Log, about: Mapping[str, Any], tensors: dict[str, Tensor]
     ) -> int:
-        done, rows, recent_N2 = int(about["done"]), about["rows"], tensors["recent"]
-        if any(tuple(row) != COLUMNS for row in rows):
-            raise ValueError(f"rows of the log with the columns {', '.join(COLUMNS)}")
+        done, rows, domain_rows = int(about["done"]), about["rows"], about["domain_rows"]
+        for found, columns in ((rows, COLUMNS), (domain_rows, DOMAIN_COLUMNS)):
+            if any(tuple(row) != columns for row in found):
+                raise ValueError(f"rows of the log with the columns {', '.join(columns)}")
         state = {}
         for number, (name, parameter) in enumerate(learner.named_parameters()):
             found = {kind: tensors[f"{kind}.{name}"] for kind in STATE if f"{kind}.{name}" in tensors}
@@ -115,9 +129,16 @@ class Checkpoints:
         weights = {name: tensors[f"weights.{name}"] for name in learner.state_dict()}
         learner.load_state_dict(weights)
         optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-        log.goes_on(rows, recent_N2, float(about["seconds"]))
-        print(f"  train: goes on after step {done}, from {self.path}", file=sys.stderr)
+        step, accuracy = about["best"]
+        best = {} if accuracy is None else {name: tensors[f"best.{name}"] for name in weights}
+        self.best.take_up(best, step, accuracy)
+        log.goes_on(rows, domain_rows, tensors["recent"], float(about["seconds"]))
+        self._say(f"goes on after step {done}, from {self.path}")
         return done
+
+    def _say(self, line: str) -> None:
+        if self.tells:
+            print(f"  train: {line}", file=sys.stderr)
 
 
 def remove(path: Path) -> None:

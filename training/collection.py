@@ -17,6 +17,7 @@ from pipelines.features import FILE, digest, map_tensor
 from pipelines.files import read_json
 from pipelines.layout import Layout
 from pipelines.sums import SUMS, domain_digest
+from training.backbone import DIMENSIONS
 
 MAPPED_FROM = 2 << 30  # bytes; a larger tensor stays on disk and is read as it is used
 BLOCK = 1 << 16  # rows looked at together
@@ -51,8 +52,14 @@ class DomainTensors:
             raise ValueError(f"domain {self.name!r}: {bad} of {images} features are not finite numbers; encode it again")
 
     @property
+    def pixels(self) -> bool:
+        """Whether a backbone has yet to make features of the rows."""
+        return self.features_ND.dtype == torch.uint8
+
+    @property
     def dimensions(self) -> int:
-        return self.features_ND.shape[1]
+        """Numbers in a feature: those of a row, or of what a backbone makes of pixels."""
+        return DIMENSIONS if self.pixels else self.features_ND.shape[1]
 
     def select(self, keep_N: Tensor) -> "DomainTensors":
         """The images where `keep_N` (bool) is true; class numbers stay."""

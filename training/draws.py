@@ -69,8 +69,8 @@ def draws(
     if pseudo:
         part: Part = PseudoSampler(regime, settings, seed, store, device=here)
     else:
-        part = labelled(regime, settings, seed, store, here)
-    part = turned_and_mixed(part, settings, seed, store.dimensions, device)
+        part = labelled(regime, settings, seed, store, here, pixels=domains[0].pixels)
+    part = turned_and_mixed(part, settings, seed, domains[0].dimensions, device)
     start, stop = rank * settings.batch // ranks, (rank + 1) * settings.batch // ranks
 
     def at(step: int) -> Batch:
@@ -87,8 +87,8 @@ def features(domain: DomainTensors, *, views: bool) -> torch.Tensor:
     return domain.views_NVD.flatten(0, 1)
 
 
-def labelled(regime: Regime, settings: Training, seed: int, store: FeatureStore, here: torch.device) -> Part:
-    """Batches of labelled episodes."""
+def labelled(regime: Regime, settings: Training, seed: int, store: FeatureStore, here: torch.device, *, pixels: bool) -> Part:
+    """Batches of labelled episodes; those of `pixels` say which image is where."""
     sampler = EpisodeSampler(regime.pools, settings, regime.schedule, seed, device=here)
 
     def part(step: int, start: int, stop: int) -> Batch:
@@ -102,13 +102,19 @@ def labelled(regime: Regime, settings: Training, seed: int, store: FeatureStore,
             episodes.weight_BQ.to(store.device),
             episodes.n_way,
             support_weight_BS=None if weight_BS is None else weight_BS.to(store.device),
+            support_row_BS=episodes.support_BS.to(store.device) if pixels else None,
+            query_row_BQ=episodes.query_BQ.to(store.device) if pixels else None,
         )
 
     return part
 
 
 def turned_and_mixed(real: Part, settings: Training, seed: int, dimensions: int, device: torch.device) -> Part:
-    """`real` rotated; the share `synthetic_share` of the steps is synthetic instead. Both get seeds for label codes."""
+    """`real` rotated; the share `synthetic_share` of the steps is synthetic instead. Both get seeds for label codes.
+
+    Both happen in the `dimensions` of features: what turns pixels' features comes after the backbone, and synthetic tasks pass
+    it by.
+    """
     turns = Turns(dimensions, seed, device) if settings.rotate or settings.synthetic_share else None
 
     def synthetic(step: int, key_B: torch.Tensor) -> Batch:

@@ -13,12 +13,7 @@ from training.parts_readout import Parts
 
 
 def feature_parts(layout: Layout, manifest: Mapping[str, Any]) -> Parts | None:
-    """Parts of the embedded encoder's features; None for any other encoder, whose features are one part.
-
-    Raises ValueError (one line) for pixels, which no learner reads yet.
-    """
-    if manifest["encoding"]["tensor"] == "pixels":
-        raise ValueError("encoding.encoder: conv makes pixels, which no learner reads yet; say embedded or hub:MODEL")
+    """Parts of the embedded encoder's features; None for any other encoder and for a backbone, whose features are one part."""
     if manifest["encoding"]["encoder"] != EMBEDDED:
         return None
     basis_DE, sizes = parts(Encoder.load(layout.encoder))

@@ -10,50 +10,33 @@ from pipelines import watched
 from pipelines.files import atomic_folder, read_json
 from pipelines.layout import Layout
 from pipelines.params import Params
-from training.about import about_training
-from training.calibration import calibrate
-from training.checkpoints import remove
+from training.about import must_read, read_about
 from training.collection import load_collection
 from training.evaluate import interval
 from training.feature_parts import feature_parts
-from training.learner import Learner, load_learner, save_learner
+from training.learner import Learner, load_learner
 from training.measure.design import subsets
 from training.measure.run import measure
-from training.shares import named_shares
-from training.train import train, validation_episodes
+from training.ranks import ALONE, Ranks
+from training.train_stage import Trained, train_main
 
 
-def train_flow(params: Params, layout: Layout) -> str:
-    """Meta-train the learner on the train domains; write the checkpoint and the log."""
+def train_flow(params: Params, layout: Layout, ranks: Ranks | None = None) -> str:
+    """Meta-train the learner on the train domains; write the learner and the log. For the first of the ranks."""
 
     def body() -> str:
-        manifest = read_json(layout.manifest)
-        collection = load_collection(layout, manifest)
-        domains = [collection[name] for name, entry in manifest["domains"].items() if entry["role"] == "train"]
         settings = params.training
         progress = watched.Progress("train", settings.steps, "steps")
-        learner = watched.run_task(
-            "train",
-            lambda: train(
-                domains,
-                settings,
-                steps=settings.steps,
-                seed=settings.seed,
-                progress=_Steps(progress),
-                log_path=layout.training_log,
-                checkpoint_path=layout.checkpoint,
-                validation=validation_episodes(domains, settings),
-                parts=feature_parts(layout, manifest),
-            ),
-        )
+        trained = watched.run_task("train", lambda: train_main(params, layout, ranks or ALONE, _Steps(progress)))
         progress.close()
-        calibrations = calibrate(learner, domains, settings)
-        save_learner(learner, layout.model, about_training(manifest, settings, named_shares(domains, settings), calibrations))
-        remove(layout.checkpoint)
         log = pl.read_csv(layout.training_log)
         watched.show_table("training", log.to_dicts(), "The training log")
-        last = log.row(-1, named=True)
-        return f"a learner of {_size(learner)} parameters, {settings.steps} steps, loss {last['loss']:.3f}"
+        watched.show_table("validation", pl.read_csv(layout.validation_log).to_dicts(), "Accuracy of each domain on the way")
+        together = f" in {ranks.size} processes" if ranks else ""
+        loss = log.row(-1, named=True)["loss"]
+        return (
+            f"a learner of {_size(trained.last)} parameters, {settings.steps} steps{together}, loss {loss:.3f}{_best(trained)}"
+        )
 
     return watched.run_flow("train", "", body)
 
@@ -63,6 +46,7 @@ def measure_flow(params: Params, layout: Layout) -> str:
 
     def body() -> str:
         manifest = read_json(layout.manifest)
+        must_read(read_about(layout.model), manifest, layout.model)
         collection = load_collection(layout, manifest)
         roles = {name: str(entry["role"]) for name, entry in manifest["domains"].items()}
         design = subsets(params.in_role("train"), params.in_role("spare"))
@@ -116,7 +100,7 @@ def outputs(stage: str, layout: Layout) -> list[Path]:
     """What a stage of the learner side leaves on disk."""
     reports = layout.reports
     return {
-        "train": [layout.model, layout.training_log],
+        "train": [layout.model, layout.best_model, layout.training_log, layout.validation_log, layout.live],
         "measure": [layout.measurement],
         "report": [reports / "index.html", reports / "metrics.json", reports / "plots"],
     }[stage]
@@ -131,6 +115,13 @@ class _Steps:
     def __call__(self, step: int, steps: int, row: Any) -> None:
         self._progress.add(step - self._done, f"loss {row['loss']:.3f}")
         self._done = step
+
+
+def _best(trained: Trained) -> str:
+    """When the learner was best, where validation said so."""
+    if trained.best_accuracy is None:
+        return ""
+    return f", best in validation after step {trained.best_step} ({100 * trained.best_accuracy:.1f} %)"
 
 
 def _size(learner: Learner) -> int:

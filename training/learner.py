@@ -19,6 +19,7 @@ from torch.nn.functional import normalize
 
 from pipelines.files import atomic_path
 from training.attention import HIDDEN, Block
+from training.backbone import Backbone
 from training.baselines import class_mean, ridge
 from training.batch import Turn
 from training.label_codes import LabelCodes
@@ -39,6 +40,9 @@ class Learner(nn.Module):
     - `code`: how alike the query's token and each class's label code are, after a projection of the token.
     - `class_mean`, `ridge`, `parts` (parts_readout.py): features pass a learned linear metric, the transformer moves each of
       them by a step of its own, and that read-out reads them. Both start at zero: an untrained learner is the read-out alone.
+
+    A learner of `shape.pixels` has a `backbone`, trained and saved with it; seen.py has it make the features that `forward` is
+    given.
     """
 
     def __init__(self, shape: Shape, generator: torch.Generator | None = None, basis_DE: Tensor | None = None) -> None:
@@ -57,7 +61,9 @@ class Learner(nn.Module):
         if shape.readout == "parts":
             sizes = shape.parts or (shape.dimensions,)
             self.parts = PartsReadout(torch.eye(shape.dimensions)[:, : sum(sizes)] if basis_DE is None else basis_DE, sizes)
-        self._initialise(generator or torch.Generator().manual_seed(0))
+        generator = generator or torch.Generator().manual_seed(0)
+        self._initialise(generator)
+        self.backbone = Backbone(generator, shape.dimensions) if shape.pixels else None
 
     def _initialise(self, generator: torch.Generator) -> None:
         with torch.no_grad():

@@ -1,6 +1,6 @@
 """Labels for a user's pictures: class folders in, a label with probabilities for each query picture out.
 
-Shape letters: S supports, Q queries, D features, W ways.
+Shape letters: S supports, Q queries, P numbers in an encoder's row, D features, W ways.
 """
 
 import hashlib
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -21,13 +20,13 @@ from pipelines.encoding import ImageEncoder, choose
 from pipelines.images import Unreadable, decode
 from pipelines.layout import Layout
 from pipelines.sources.members import plain
-from training.about import calibrations_of, read_about
+from training.about import calibrations_of, encoding_of, read_about
 from training.calibration import Calibration, nearest
 from training.class_folders import Picture, labels_of, query_pictures, support_pictures
 from training.learner import Learner, load_learner
+from training.seen import features_of
 
 QUERIES = 256  # at once; no query sees another, so a part of them gets the same scores as all
-ENCODING = ("encoder", "encoder_digest", "tensor")
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,8 @@ def predict(layout: Layout, support: Path, query: Path, checkpoint: Path | None 
     learner, about = load_learner(path), read_about(path)
     learner.codes(1, len(labels))  # more ways than they allow are told before any picture is read
     encoder = encoder_of(about, learner, path, layout)
-    (support_SD, given), (query_QD, asked) = encoded(encoder, supports), encoded(encoder, queries)
+    (support_SP, given), (query_QP, asked) = encoded(encoder, supports), encoded(encoder, queries)
+    support_SD, query_QD = features_of(learner, support_SP), features_of(learner, query_QP)
     label_S = torch.tensor([labels.index(str(picture.folder)) for picture in supports])
     n_shot = len(supports) / len(labels)
     calibration = nearest(calibrations_of(about, path), n_shot)
@@ -77,21 +77,18 @@ def predict(layout: Layout, support: Path, query: Path, checkpoint: Path | None 
 
 def encoder_of(about: Mapping[str, Any], learner: Learner, path: Path, layout: Layout) -> ImageEncoder:
     """The encoder of the features that the learner was trained on. Raises ValueError (one line) if it is not at hand."""
-    encoding = about.get("encoding")
-    if not isinstance(encoding, dict) or not all(isinstance(encoding.get(name), str) for name in ENCODING):
-        raise ValueError(f"{path}: does not say which encoder it was trained on; train it again")
-    if encoding["tensor"] != "features":
-        raise ValueError(
-            f"{path}: trained on {encoding['tensor']} ({encoding['encoder']}); predict needs a learner of features"
-        )
+    encoding = encoding_of(about, path)
     encoder = choose(encoding["encoder"], layout, offline=False)
     if encoder.digest != encoding["encoder_digest"]:
         wanted, found = encoding["encoder_digest"][:8], encoder.digest[:8]
         raise ValueError(
-            f"{path}: trained on features of encoder {encoding['encoder']} {wanted}, found {found} here; train it again, or "
-            "predict where it was trained"
+            f"{path}: trained on {encoding['tensor']} of encoder {encoding['encoder']} {wanted}, found {found} here; train it "
+            "again, or predict where it was trained"
         )
-    if encoder.row != (learner.shape.dimensions,):
+    if (encoder.tensor == "pixels") != learner.shape.pixels:
+        reads = "pixels" if learner.shape.pixels else "features"
+        raise ValueError(f"{path}: reads {reads}, encoder {encoding['encoder']} makes {encoder.tensor}; train it again")
+    if not learner.shape.pixels and encoder.row != (learner.shape.dimensions,):
         raise ValueError(
             f"{path}: reads features of {learner.shape.dimensions} dimensions, the encoder's have {encoder.row[0]}"
         )
@@ -99,9 +96,9 @@ def encoder_of(about: Mapping[str, Any], learner: Learner, path: Path, layout: L
 
 
 def encoded(encoder: ImageEncoder, pictures: Sequence[Picture]) -> tuple[Tensor, list[bytes]]:
-    """Unit features [n, D] of pictures, few of which are in memory at a time, and the digest of each file.
+    """Rows [n, P] of pictures, unit features or pixels for a backbone, and the digest of each file.
 
-    Raises ValueError naming the first picture that cannot be read.
+    Few pictures are in memory at a time. Raises ValueError naming the first picture that cannot be read.
     """
     digests: list[bytes] = []
     most = Curation().max_pixels
@@ -116,8 +113,7 @@ def encoded(encoder: ImageEncoder, pictures: Sequence[Picture]) -> tuple[Tensor,
                 raise ValueError(f"{picture.path}: {error}; mend it or take it out") from None
             yield image
 
-    features_ND = torch.from_numpy(np.asarray(encoder.encode(images()), np.float32))
-    return features_ND, digests
+    return torch.from_numpy(encoder.encode(images())).flatten(1), digests
 
 
 def scored(learner: Learner, support_SD: Tensor, label_S: Tensor, query_QD: Tensor, n_way: int) -> Tensor:

@@ -3,10 +3,11 @@
 As in CAMeLU (arXiv 2405.16124, section 4.1) a query is (1 - l) x + l z, l uniform in [0.01, 0.499): x a view of the
 pseudo-class's image, z a view of an image that is no pseudo-class of the episode; its label is that of x. CAMeLU mixes
 pictures and encodes the mixture in every step. Here features are cached, so features are mixed and scaled to length 1 again:
-a query lies between two images in feature space, which is not quite where the encoder would put a mixed picture.
+a query lies between two images in feature space, which is not quite where the encoder would put a mixed picture. Pixels, which
+a backbone reads in every step, are mixed as CAMeLU does.
 
 Shape letters: B episodes, W ways, V views of an image, K views of it in an episode, Z = W * n_query images to mix in,
-D features.
+D features or pixels.
 """
 
 import torch
@@ -121,6 +122,8 @@ class PseudoSampler:
 
 
 def mix(image_BQD: Tensor, other_BQD: Tensor, amount_BQ1: Tensor) -> Tensor:
-    """(1 - l) x + l z at length 1."""
+    """(1 - l) x + l z at length 1, or pixels of it."""
+    if image_BQD.dtype == torch.uint8:
+        return torch.lerp(image_BQD.float(), other_BQD.float(), amount_BQ1.float()).round().to(torch.uint8)
     amount_BQ1 = amount_BQ1.to(image_BQD.dtype)
     return normalize((1 - amount_BQ1) * image_BQD + amount_BQ1 * other_BQD, dim=-1)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from pipelines.training_settings import Training
 from training.baselines import ridge
@@ -110,14 +111,19 @@ def domain_order(domains: Sequence[DomainTensors], settings: Training, seed: int
 def baseline_accuracy(domain: DomainTensors, settings: Training, seed: int) -> float:
     """How easy a domain is: the mean accuracy of ridge regression on episodes of its own split train.
 
-    At 5 shots, or at `settings.max_shot` where that is less, for its classes need not have more images.
+    On its features, or on its pixels as they are: before training there is no backbone to ask. At 5 shots, or at
+    `settings.max_shot` where that is less, for its classes need not have more images.
     """
     part = domain.in_splits("train")
     n_shot = min(DIFFICULTY_SHOTS, settings.max_shot)
     if settings.shots == "varied":
         n_shot = settings.min_shot
     drawn = evaluation_episodes(part, settings.n_way, n_shot, settings.n_query, DIFFICULTY_EPISODES, seed)
-    return float(episode_accuracies(ridge, part.features_ND, drawn).mean())
+
+    def scorer(support_BSD: Tensor, label_BS: Tensor, query_BQD: Tensor, n_way: int) -> Tensor:
+        return ridge(support_BSD.float(), label_BS, query_BQD.float(), n_way)
+
+    return float(episode_accuracies(scorer, part.features_ND, drawn).mean())
 
 
 def domain_shares(images: Sequence[int], settings: Training) -> list[float]:

@@ -19,6 +19,7 @@ class Shape:
     label_codes: LabelCodes = "learnable"
     attention: Attention = "inline"
     parts: tuple[int, ...] = ()  # read-out parts: how many axes each part of a feature has; none: a feature is one part
+    pixels: bool = False  # whether a backbone comes first, and makes features of pixels
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
@@ -38,7 +39,7 @@ SIZES: dict[Size, dict[str, int]] = {
 }
 
 
-def shape_of(settings: Training, dimensions: int, parts: tuple[int, ...] = ()) -> Shape:
+def shape_of(settings: Training, dimensions: int, parts: tuple[int, ...] = (), *, pixels: bool = False) -> Shape:
     """The learner that these settings ask for, on features of so many dimensions. Raises ValueError as `Shape` does."""
     return Shape(
         dimensions,
@@ -48,4 +49,5 @@ def shape_of(settings: Training, dimensions: int, parts: tuple[int, ...] = ()) -
         label_codes=settings.label_codes,
         attention=settings.attention,
         parts=parts if settings.readout == "parts" else (),
+        pixels=pixels,
     )

@@ -1,6 +1,7 @@
 """Where features live while episodes are drawn: on the device, or where they do not fit, memory-mapped on the CPU.
 
-Shape letters: N rows, D features; X any shape of rows.
+Pixels for a backbone live there alike, as the bytes that they are. Shape letters: N rows, D numbers in a row; X any shape of
+rows.
 """
 
 from collections.abc import Sequence
@@ -30,10 +31,14 @@ class FeatureStore:
 
     @property
     def dimensions(self) -> int:
+        """Numbers in a row."""
         return self._parts[0].shape[1]
 
     def gather(self, rows_X: Tensor) -> Tensor:
-        """The rows' features, [..., D], on the device. Rows are on the device if the store is resident, else on the CPU."""
+        """The rows' features or pixels, [..., D], on the device.
+
+        Rows are on the device if the store is resident, else on the CPU.
+        """
         flat = rows_X.flatten()
         if self.resident:
             found_XD = self._parts[0].index_select(0, flat)
@@ -46,7 +51,7 @@ class FeatureStore:
     def _gathered(self, flat: Tensor) -> Tensor:
         starts = torch.tensor(self.offsets[1:])
         part_X = torch.searchsorted(starts, flat, right=True)
-        found_XD = torch.empty(len(flat), self.dimensions)
+        found_XD = torch.empty(len(flat), self.dimensions, dtype=self._parts[0].dtype)
         for number in range(len(self._parts)):
             where = (part_X == number).nonzero().squeeze(1)
             if not len(where):

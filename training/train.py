@@ -1,6 +1,7 @@
 """Meta-training of the in-context learner on the train domains (GEOM, arXiv 2507.05019), with synthetic tasks mixed in."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -10,38 +11,35 @@ from torch.nn.functional import cross_entropy
 from pipelines.files import write_text
 from pipelines.training_settings import Training
 from training.batch import Batch
+from training.best import Best
 from training.checkpoints import Checkpoints, depends_on
 from training.collection import DomainTensors
 from training.device import Place, choose, to_device, told_in_a_line
 from training.draws import STREAMS, Draw, draws
-from training.episodes import Episodes, evaluation_episodes, generator_for
-from training.evaluate import episode_accuracies
+from training.episodes import generator_for
 from training.learner import Learner
-from training.log import Log, Row, as_csv, not_finite
+from training.log import DOMAIN_COLUMNS, Log, Row, Show, as_csv, not_finite
 from training.parts_readout import Parts
+from training.ranks import ALONE, Ranks
 from training.schedule import learning_rate_at, set_learning_rate
+from training.seen import read
 from training.shape import shape_of
+from training.validation import Validation, validate
 
-VALIDATION_EPISODES = 60
 WEIGHT_DECAY = 0.01
 CLIP = 1.0
+DOMAINS_LOG = "validation.csv"
 Progress = Callable[[int, int, Row], None]  # step, steps, row of the log
-Validation = Sequence[tuple[Tensor, Episodes]]
 
 
-def validation_episodes(domains: Sequence[DomainTensors], settings: Training) -> Validation:
-    """Episodes of the train domains' validation images; domains whose validation split is too small for any are passed over."""
-    found = []
-    for number, domain in enumerate(domains):
-        part = domain.in_splits("validation")
-        try:
-            drawn = evaluation_episodes(
-                part, settings.n_way, settings.max_shot, settings.n_query, VALIDATION_EPISODES, settings.seed + number
-            )
-        except ValueError:
-            continue
-        found.append((part.features_ND, drawn))
-    return found
+@dataclass(frozen=True)
+class Beside:
+    """What goes on beside the steps of a training, and changes nothing in them."""
+
+    validation: Validation
+    best: Best
+    checkpoints: Checkpoints | None
+    progress: Progress | None
 
 
 def train(
@@ -55,110 +53,96 @@ def train(
     checkpoint_path: Path | None = None,
     validation: Validation = (),
     parts: Parts | None = None,
+    ranks: Ranks = ALONE,
+    best: Best | None = None,
+    shows: Sequence[Show] = (),
 ) -> Learner:
     """Train a learner on the `train` split of these domains; the same weights for the same arguments and number of threads.
 
-    `parts` are those of the features, for the read-out of that name. A training that was cut off goes on from
-    `checkpoint_path`. Raises ValueError (one line) if a domain is too small for the episodes, CUDA is asked for and not there,
-    memory is full, or the checkpoint is broken.
+    `parts` are those of the features, for the read-out of that name. The log goes to `log_path`, the accuracies of domains to
+    validation.csv beside it, and each row to `shows`. `best` is made to hold the weights of the highest validation accuracy. A
+    training that was cut off goes on from `checkpoint_path`. Of several `ranks` each calls this with the same arguments and
+    gets the same learner; the first alone writes, shows and tells. Raises ValueError (one line) if a domain is too small for
+    the episodes, CUDA is asked for and not there, memory is full, the checkpoint is broken, the loss stops being a finite
+    number, the batch is no multiple of the ranks, or one of them is lost.
     """
-    place = choose(settings)
-    with told_in_a_line(place):
-        draw_batch = draws(domains, settings, seed, steps=steps, device=place.device)
-        learner = new_learner(settings, domains[0].dimensions, seed, parts)
-        checkpoints = None
+    place = ranks.own(choose(settings))
+    log = Log(steps, shows if ranks.leads else ())
+    with told_in_a_line(place), ranks.joined(place):
+        draw_batch = draws(domains, settings, seed, steps=steps, device=place.device, rank=ranks.rank, ranks=ranks.size)
+        learner = new_learner(settings, domains[0].dimensions, seed, parts, pixels=domains[0].pixels)
+        best, checkpoints = best or Best(), None
         if checkpoint_path:
-            depends = depends_on(domains, settings, place, learner, steps=steps, seed=seed)
-            checkpoints = Checkpoints(checkpoint_path, settings.checkpoint_every, depends)
-        return fit(
-            learner,
-            draw_batch,
-            settings,
-            steps=steps,
-            place=place,
-            progress=progress,
-            log_path=log_path,
-            checkpoints=checkpoints,
-            validation=validation,
-        )
+            depends = depends_on(domains, settings, place, learner, steps=steps, seed=seed, ranks=ranks.size)
+            ranks.agree("training", depends)
+            checkpoints = Checkpoints(checkpoint_path, settings.checkpoint_every, depends, best=best, tells=ranks.leads)
+        beside = Beside(validation, best, checkpoints, progress)
+        with place.holding(learner):
+            _loop(learner, draw_batch, settings, log, place, ranks, beside)
+    if log_path and ranks.leads:
+        write_text(log_path, as_csv(log.rows))
+        write_text(log_path.with_name(DOMAINS_LOG), as_csv(log.domain_rows, DOMAIN_COLUMNS))
+    return learner.eval()
 
 
-def new_learner(settings: Training, dimensions: int, seed: int, parts: Parts | None = None) -> Learner:
-    """The learner before its first step."""
-    shape = shape_of(settings, dimensions, parts.sizes if parts else ())
+def new_learner(settings: Training, dimensions: int, seed: int, parts: Parts | None = None, *, pixels: bool = False) -> Learner:
+    """The learner before its first step; with a backbone if it is to read `pixels`."""
+    shape = shape_of(settings, dimensions, parts.sizes if parts else (), pixels=pixels)
     basis_DE = parts.basis_DE if parts and shape.parts else None
     return Learner(shape, generator_for(seed, STREAMS.weights), basis_DE)
 
 
-def fit(
-    learner: Learner,
-    draw_batch: Draw,
-    settings: Training,
-    *,
-    steps: int,
-    place: Place | None = None,
-    progress: Progress | None = None,
-    log_path: Path | None = None,
-    checkpoints: Checkpoints | None = None,
-    validation: Validation = (),
-) -> Learner:
-    """The loop: AdamW, warm-up, cosine, gradients clipped to norm 1. Returns the same learner, on the CPU, in evaluation mode.
-
-    Raises ValueError (one line) if the loss stops being a finite number.
-    """
-    place = place or choose(settings)
-    with place.holding(learner):
-        log = _loop(learner, draw_batch, settings, steps, place, progress, checkpoints, validation)
-    if log_path:
-        write_text(log_path, as_csv(log.rows))
-    return learner.eval()
+def new_optimiser(learner: Learner, settings: Training, place: Place) -> torch.optim.Optimizer:
+    """AdamW; on CUDA all its steps in few kernels. The CPU's stay those of one tensor after another, bit by bit."""
+    fused = True if place.device.type == "cuda" else None
+    return torch.optim.AdamW(
+        learner.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY, fused=fused
+    )
 
 
-def _loop(
-    learner: Learner,
-    draw_batch: Draw,
-    settings: Training,
-    steps: int,
-    place: Place,
-    progress: Progress | None,
-    checkpoints: Checkpoints | None,
-    validation: Validation,
-) -> Log:
-    """Every step that is not done yet; returns the log of all."""
-    optimiser = torch.optim.AdamW(learner.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY)
-    log = Log(steps)
+def _loop(learner: Learner, draw_batch: Draw, settings: Training, log: Log, place: Place, ranks: Ranks, beside: Beside) -> None:
+    """Every step that is not done yet: AdamW, warm-up, cosine, gradients clipped to norm 1."""
+    optimiser = new_optimiser(learner, settings, place)
+    checkpoints, steps = beside.checkpoints, log.steps
     begun = checkpoints.resume(learner, optimiser, log) if checkpoints else 0
+    ranks.agree("checkpoint", {"the steps that the last checkpoint holds": begun})
     learner.train()
     for step in range(begun, steps):
         done, rate = step + 1, learning_rate_at(step, steps, settings.warmup, settings.learning_rate)
         set_learning_rate(optimiser, rate)
         try:
             batch = to_device(draw_batch(step), place.device)
-            log.add(take_step(learner, optimiser, batch, place, settings.accumulate))
+            log.add(take_step(learner, optimiser, batch, place, settings.accumulate, ranks))
         except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # what a factorisation says of weights that are no numbers
             log.recent_N2(step)
             raise not_finite(done) from None
         if log.row_due(done):
-            row = log.close_row(done, rate, validate(learner, validation, place) if log.validation_due(done) else None)
-            if progress:
-                progress(done, steps, row)
-        if checkpoints and checkpoints.due(done):
+            validated = validate(learner, beside.validation, place, ranks) if log.validation_due(done) else ()
+            row = log.close_row(done, rate, validated)
+            if ranks.leads:
+                beside.best.see(learner, done, row["validation_accuracy"])
+                if beside.progress:
+                    beside.progress(done, steps, row)
+        if checkpoints and checkpoints.due(done) and ranks.leads:
             checkpoints.save(learner, optimiser, log, done)
-    return log
 
 
-def take_step(learner: Learner, optimiser: torch.optim.Optimizer, batch: Batch, place: Place, parts: int = 1) -> Tensor:
+def take_step(
+    learner: Learner, optimiser: torch.optim.Optimizer, batch: Batch, place: Place, parts: int = 1, ranks: Ranks = ALONE
+) -> Tensor:
     """One update; returns the batch's loss (nats) and accuracy before it, [2], still on the device.
 
     The batch is worked in `parts` of its episodes, whose gradients add up to those of the whole: each is divided by the
-    weight of all.
+    weight of all. Of several `ranks` each has its part of the batch.
     """
     total, size = batch.weight_BQ.sum(), -(-len(batch) // parts)
+    ranks.add_up([total])
     optimiser.zero_grad()
     found = []
     for start in range(0, len(batch), size):
         part = batch if parts == 1 else batch.part(start, start + size)
         with place.autocast():
+            part = read(part, learner)
             scores_BQW = learner(
                 part.support_BSD,
                 part.support_label_BS,
@@ -173,22 +157,8 @@ def take_step(learner: Learner, optimiser: torch.optim.Optimizer, batch: Batch, 
         loss.backward()  # type: ignore[no-untyped-call]
         right = ((scores_BQW.argmax(-1) == part.query_label_BQ) * part.weight_BQ).sum() / total
         found.append(torch.stack([loss.detach(), right]))
+    found_2 = torch.stack(found).sum(0)
+    ranks.add_up([found_2, *(parameter.grad for parameter in learner.parameters() if parameter.grad is not None)])
     torch.nn.utils.clip_grad_norm_(learner.parameters(), CLIP)
     optimiser.step()
-    return torch.stack(found).sum(0)
-
-
-def validate(learner: Learner, validation: Validation, place: Place) -> float | None:
-    """Mean accuracy over the validation episodes of each domain, or None where there are none."""
-    if not validation:
-        return None
-
-    def scorer(support_BSD: Tensor, label_BS: Tensor, query_BQD: Tensor, n_way: int) -> Tensor:
-        with place.autocast():
-            scores_BQW: Tensor = learner(*(given.to(place.device) for given in (support_BSD, label_BS, query_BQD)), n_way)
-        return scores_BQW.float().cpu()
-
-    learner.eval()
-    means = [float(episode_accuracies(scorer, features_ND, episodes).mean()) for features_ND, episodes in validation]
-    learner.train()
-    return sum(means) / len(means)
+    return found_2

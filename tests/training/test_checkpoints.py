@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -15,9 +16,11 @@ from test_train import SETTINGS, domain, weights
 from torch import Tensor
 
 from pipelines.training_settings import Training
+from training.best import Best
 from training.checkpoints import remove
 from training.learner import Learner
-from training.train import train, validation_episodes
+from training.train import train
+from training.validation import validation_episodes
 
 ROOT = Path(__file__).parents[2]
 MIXED = SETTINGS.model_copy(update={"synthetic_share": 0.3, "checkpoint_every": 5})
@@ -29,7 +32,14 @@ class Cut(Exception):
     """What ends a training in the middle."""
 
 
-def trained(folder: Path, cut: int | None = None, settings: Training = MIXED, steps: int = STEPS, seed: int = 3) -> Learner:
+def trained(
+    folder: Path,
+    cut: int | None = None,
+    settings: Training = MIXED,
+    steps: int = STEPS,
+    seed: int = 3,
+    best: Best | None = None,
+) -> Learner:
     """Train with the log and checkpoint of `folder`, up to the row of step `cut`."""
 
     def progress(step: int, steps: int, row: object) -> None:
@@ -45,6 +55,7 @@ def trained(folder: Path, cut: int | None = None, settings: Training = MIXED, st
         log_path=folder / "log.csv",
         checkpoint_path=folder / "checkpoints" / "last.safetensors",
         validation=validation_episodes(DOMAINS, settings),
+        best=best,
     )
 
 
@@ -55,43 +66,55 @@ def cut_at(folder: Path, cut: int, settings: Training = MIXED) -> Path:
     return folder / "checkpoints" / "last.safetensors"
 
 
-def logged(folder: Path) -> pl.DataFrame:
-    return pl.read_csv(folder / "log.csv").drop("seconds")
+def logged(folder: Path) -> list[pl.DataFrame]:
+    return [pl.read_csv(folder / name).drop("seconds", strict=False) for name in ("log.csv", "validation.csv")]
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A training without checkpoints that nothing disturbed: weights, the best ones, logs."""
+
+    weights: Tensor
+    best: Best
+    logs: list[pl.DataFrame]
+
+    def is_that_of(self, learner: Learner, folder: Path) -> bool:
+        logs = all(ours.equals(theirs) for ours, theirs in zip(self.logs, logged(folder), strict=True))
+        return logs and torch.equal(weights(learner), self.weights)
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tensor, pl.DataFrame]:
-    """Weights and log of a training without checkpoints that nothing disturbed."""
-    log = tmp_path_factory.mktemp("whole") / "log.csv"
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    log, best = tmp_path_factory.mktemp("whole") / "log.csv", Best()
     validation = validation_episodes(DOMAINS, MIXED)
-    learner = train(DOMAINS, MIXED, steps=STEPS, seed=3, log_path=log, validation=validation)
-    return weights(learner), logged(log.parent)
+    learner = train(DOMAINS, MIXED, steps=STEPS, seed=3, log_path=log, validation=validation, best=best)
+    return Whole(weights(learner), best, logged(log.parent))
 
 
 @pytest.mark.parametrize("cut", [2, 6, 46, 48, 90])
 def test_a_training_cut_off_goes_on_to_the_same_weights(
-    cut: int, whole: tuple[Tensor, pl.DataFrame], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    cut: int, whole: Whole, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     last = cut_at(tmp_path, cut)
     saved = (cut - 1) // 5 * 5  # a row is told before the checkpoint of its step is written
     assert last.exists() == (saved > 0)
-    learner = trained(tmp_path)
+    best = Best()
+    learner = trained(tmp_path, best=best)
     said = f"  train: goes on after step {saved}, from {last}\n" if saved else ""
     assert capsys.readouterr().err == said
-    assert torch.equal(weights(learner), whole[0])
-    assert logged(tmp_path).equals(whole[1])
+    assert whole.is_that_of(learner, tmp_path)
+    assert (best.step, best.accuracy) == (whole.best.step, whole.best.accuracy)
+    assert all(torch.equal(tensor, best.weights[name]) for name, tensor in whole.best.weights.items())
 
 
-def test_a_training_cut_off_often(whole: tuple[Tensor, pl.DataFrame], tmp_path: Path) -> None:
+def test_a_training_cut_off_often(whole: Whole, tmp_path: Path) -> None:
     for cut in (12, 14, 72):
         cut_at(tmp_path, cut)
-    assert torch.equal(weights(trained(tmp_path)), whole[0])
-    seconds = pl.read_csv(tmp_path / "log.csv")["seconds"]
-    assert seconds.is_sorted()
-    assert logged(tmp_path).equals(whole[1])
+    assert whole.is_that_of(trained(tmp_path), tmp_path)
+    assert pl.read_csv(tmp_path / "log.csv")["seconds"].is_sorted()
 
 
-def test_a_training_killed_by_the_system(whole: tuple[Tensor, pl.DataFrame], tmp_path: Path) -> None:
+def test_a_training_killed_by_the_system(whole: Whole, tmp_path: Path) -> None:
     script = (
         "import sys, test_checkpoints as t; from pathlib import Path; t.Cut = SystemExit\n"
         "t.train = lambda *a, progress, run=t.train, **k: run(*a, progress=lambda s, *r: print(s, flush=True), **k)\n"
@@ -109,8 +132,7 @@ def test_a_training_killed_by_the_system(whole: tuple[Tensor, pl.DataFrame], tmp
     assert process.returncode == -signal.SIGKILL
     assert (tmp_path / "checkpoints" / "last.safetensors").exists()
     assert not (tmp_path / "log.csv").exists()
-    assert torch.equal(weights(trained(tmp_path)), whole[0])
-    assert logged(tmp_path).equals(whole[1])
+    assert whole.is_that_of(trained(tmp_path), tmp_path)
 
 
 def test_a_checkpoint_of_another_training_is_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -136,17 +158,20 @@ def test_other_data_or_another_seed_is_another_training(
     assert f"another training ({what} differ)" in capsys.readouterr().err
 
 
-def test_how_often_checkpoints_are_written_is_no_other_training(
-    whole: tuple[Tensor, pl.DataFrame], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_how_often_checkpoints_are_written_and_what_is_kept_is_no_other_training(
+    whole: Whole, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cut_at(tmp_path, 12)
-    assert torch.equal(weights(trained(tmp_path, settings=MIXED.model_copy(update={"checkpoint_every": 50}))), whole[0])
+    other = MIXED.model_copy(update={"checkpoint_every": 50, "keep": "best"})
+    assert torch.equal(weights(trained(tmp_path, settings=other)), whole.weights)
     assert "goes on after step 10" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("harm", ["cut", "empty", "text", "folder", "foreign", "a weight less", "another moment", "no rows"])
+@pytest.mark.parametrize(
+    "harm", ["cut", "empty", "text", "folder", "foreign", "a weight less", "a best weight less", "another moment", "no rows"]
+)
 def test_a_broken_checkpoint_is_told_in_a_line(harm: str, tmp_path: Path) -> None:
-    last = cut_at(tmp_path, 12)
+    last = cut_at(tmp_path, 26)  # after a validation
     tensors = load_file(last)
     with safe_open(last, framework="pt") as file:
         metadata = file.metadata()
@@ -161,6 +186,8 @@ def test_a_broken_checkpoint_is_told_in_a_line(harm: str, tmp_path: Path) -> Non
         save_file(tensors, last)
     elif harm == "a weight less":
         save_file({name: t for name, t in tensors.items() if name != "weights.norm.bias"}, last, metadata)
+    elif harm == "a best weight less":
+        save_file({name: t for name, t in tensors.items() if name != "best.norm.bias"}, last, metadata)
     elif harm == "another moment":
         save_file(tensors | {"exp_avg.norm.bias": torch.zeros(3)}, last, metadata)
     else:

@@ -11,6 +11,7 @@ from made_pictures import picture
 from test_train import SETTINGS
 
 from pipelines.encoders import Encoder
+from pipelines.encoding.pixels import Pixels
 from pipelines.layout import Layout
 from training.__main__ import main
 from training.about import calibrations_of, read_about
@@ -160,7 +161,9 @@ def test_what_is_wrong_with_the_learner_is_one_line(project: Layout, capsys: pyt
     save(project, other)
     assert "trained on features of encoder embedded ffffffff, found" in refused(project, capsys)
     save(project, {"encoding": {"encoder": "conv", "encoder_digest": "f" * 64, "tensor": "pixels"}})
-    assert "predict needs a learner of features" in refused(project, capsys)
+    assert "trained on pixels of encoder conv ffffffff, found" in refused(project, capsys)
+    save(project, {"encoding": {"encoder": "conv", "encoder_digest": Pixels().digest, "tensor": "pixels"}})
+    assert "reads features, encoder conv makes pixels; train it again" in refused(project, capsys)
     save(project, {"encoding": None})
     assert "does not say which encoder" in refused(project, capsys)
     save(project, {"calibration": [{"n_way": 3}]})

@@ -14,6 +14,7 @@ from made_project import ABOVE, GAINS, LOSSES, PLANTED, ROLES, SCRIPT, make_proj
 from pipelines.layout import Layout
 from pipelines.ledger import VERDICTS
 from training.report import write_report
+from training.report.inputs import read_validation
 from training.report.metrics import held_out, removal, replacement
 
 TRAIN = [name for name, role in ROLES.items() if role == "train"]
@@ -168,3 +169,25 @@ def test_a_collection_with_one_train_domain_and_no_spare_has_a_report(tmp_path: 
     assert report.metrics["removal"] == {}
     assert report.metrics["seconds"] == {}
     assert "No removal was measured" in report.page.read_text()
+
+
+def test_each_domain_on_the_way_of_the_training(html: str) -> None:
+    table = html.split('id="on-the-way"')[1].split("</table>")[0]
+    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in table.split("<tr>")[2:]]
+    few = "too few images for validation episodes"
+    assert rows == [
+        ["glyphs", "train", "41.0", "62.0", "300", "58.0"],
+        ["shapes", "train", "30.0", "50.0", "600", "50.0"],
+        ["textures", "train", few],
+        ["fractals", "spare", "25.0", "35.0", "300", "30.0"],
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "step,loss\n1,2\n", "step,domain,role,accuracy\nfirst,a,train,0.5\n"])
+def test_a_validation_log_that_is_none_is_told_in_a_line(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "validation.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"^[^\n]+validation.csv: expected the columns step, domain, role, accuracy; [^\n]+$"):
+        read_validation(path)
+    path.write_text("step,domain,role,accuracy\n")
+    assert read_validation(path).is_empty()

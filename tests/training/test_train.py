@@ -15,8 +15,9 @@ from training.noise import keys
 from training.schedule import learning_rate_at
 from training.shape import shape_of
 from training.synthetic import rotation, synthetic_batch
-from training.train import train, validation_episodes
+from training.train import train
 from training.turns import Turns
+from training.validation import validation_episodes
 
 SMALL = {"batch": 4, "warmup": 2, "learning_rate": 1e-3}
 SETTINGS = Training(n_way=3, max_shot=2, n_query=2, synthetic_share=0.0, readout="ridge", **SMALL)

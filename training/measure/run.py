@@ -10,6 +10,7 @@ import polars as pl
 import torch
 from numpy import float32
 from numpy.typing import NDArray
+from torch import Tensor
 
 from pipelines.params import Measurement
 from pipelines.training_settings import Training
@@ -21,6 +22,7 @@ from training.learner import Learner
 from training.measure import SCHEMA
 from training.measure.design import Subset, subsets
 from training.parts_readout import Parts
+from training.seen import features_of
 from training.train import train
 
 Progress = Callable[[int, int, str], None]  # subsets done, subsets in all, the one that has just ended
@@ -51,7 +53,8 @@ def measure(
 ) -> pl.DataFrame:
     """One row for each (subset, held-out domain, shots, learner) with the accuracy of every episode; SCHEMA names the columns.
 
-    `learner` is the one of stage train. Each subset is trained for `measurement.steps` steps on one thread, so that
+    `learner` is the one of stage train; baselines work on the features that it reads, which of pixels are those of its
+    backbone. Each subset is trained for `measurement.steps` steps on one thread, so that
     the number of `workers` (processes) changes no figure. Raises ValueError (one line) for a domain too small for the
     episodes asked for.
     """
@@ -68,9 +71,10 @@ def measure(
     design = subsets(named["train"], named["spare"])
     episodes = draw_episodes(trial)  # before any training: a domain that is too small is told at once
     rows = []
+    features = held_out_features(learner, trial)  # the baselines' too
     scorers: dict[str, Scorer] = {"learner": learner, **BASELINES}
     for name, scorer in scorers.items():
-        rows += result_rows("main", "main", None, None, name, judge(scorer, trial, episodes))
+        rows += result_rows("main", "main", None, None, name, judge(scorer, features, episodes))
     found: dict[str, Judged] = {}
     for subset, judged in train_all(trial, design, workers):
         found[subset.name] = judged
@@ -91,9 +95,14 @@ def draw_episodes(trial: Trial) -> dict[tuple[str, int], Episodes]:
     }
 
 
-def judge(scorer: Scorer, trial: Trial, episodes: Mapping[tuple[str, int], Episodes]) -> Judged:
+def held_out_features(learner: Learner, trial: Trial) -> dict[str, Tensor]:
+    """Features [N, D] of each held-out domain; of pixels those by this learner's own backbone."""
+    return {name: features_of(learner, domain.features_ND) for name, domain in trial.held_out.items()}
+
+
+def judge(scorer: Scorer, features: Mapping[str, Tensor], episodes: Mapping[tuple[str, int], Episodes]) -> Judged:
     """Accuracy of every episode."""
-    return {place: episode_accuracies(scorer, trial.held_out[place[0]].features_ND, drawn) for place, drawn in episodes.items()}
+    return {place: episode_accuracies(scorer, features[place[0]], drawn) for place, drawn in episodes.items()}
 
 
 def result_rows(
@@ -108,7 +117,7 @@ def train_and_judge(trial: Trial, subset: Subset) -> Judged:
     with threads(1):
         domains = [trial.domains[name] for name in subset.domains]
         learner = train(domains, trial.training, steps=trial.measurement.steps, seed=trial.training.seed, parts=trial.parts)
-        return judge(learner, trial, draw_episodes(trial))
+        return judge(learner, held_out_features(learner, trial), draw_episodes(trial))
 
 
 def train_all(trial: Trial, design: Sequence[Subset], workers: int) -> Iterator[tuple[Subset, Judged]]:

@@ -14,6 +14,7 @@ from training.report.stage_times import StageTime, read_stages
 
 ROLES = ("train", "held_out", "spare")
 TRAINING_COLUMNS = ("step", "loss", "accuracy", "validation_accuracy")
+VALIDATION_SCHEMA = {"step": pl.Int64, "domain": pl.String, "role": pl.String, "accuracy": pl.Float64}
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Inputs:
     overlap: pl.DataFrame
     results: pl.DataFrame
     training: pl.DataFrame
+    validation: pl.DataFrame  # step, domain, role, accuracy
     stages: list[StageTime]
     learner: dict[str, str]  # what the model's file says about itself; empty where it says nothing
 
@@ -69,7 +71,8 @@ def read_inputs(layout: Layout) -> Inputs:
         domains=domains,
         overlap=pl.read_parquet(_there(layout.overlap)),
         results=read_results(layout),
-        training=read_training(layout.reports / "training.csv"),
+        training=read_training(layout.training_log),
+        validation=read_validation(layout.validation_log),
         stages=read_stages(layout.state / "stages", list(domains)),
         learner=_about_model(layout.model),
     )
@@ -113,6 +116,16 @@ def read_training(path: Path) -> pl.DataFrame:
     if missing:
         raise ValueError(f"{path}: expected the column {missing[0]!r}; delete it and run `dvc repro`")
     return frame.select(pl.col(TRAINING_COLUMNS).cast(pl.Float64, strict=False))
+
+
+def read_validation(path: Path) -> pl.DataFrame:
+    """Accuracy by step and domain; no rows where nothing was measured."""
+    try:
+        return pl.read_csv(_there(path), schema=VALIDATION_SCHEMA)
+    except pl.exceptions.PolarsError:
+        raise ValueError(
+            f"{path}: expected the columns {', '.join(VALIDATION_SCHEMA)}; delete it and run `dvc repro`"
+        ) from None
 
 
 def _about_model(path: Path) -> dict[str, str]:

@@ -16,6 +16,7 @@ from training.report.charts import swatch
 from training.report.findings import findings
 from training.report.inputs import Inputs
 from training.report.metrics import COMPARED, LEARNERS, judged_at
+from training.report.on_the_way import domain_rows
 from training.report.stage_times import DOMAIN_STAGES, before_report, last_run
 
 HERE = Path(__file__).parent
@@ -49,6 +50,7 @@ def _glance(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, Any]:
         "findings": findings(metrics, inputs.stages),
         "tables": _accuracy_tables(metrics["held_out"]),
         "learners": {name: figures.NAMES[name] for name in LEARNERS},
+        "own_backbone": inputs.manifest.get("encoding", {}).get("tensor") == "pixels",
         "sheets": gallery.contact_sheets(inputs),
     }
 
@@ -95,6 +97,7 @@ def _curation(inputs: Inputs, metrics: Mapping[str, Any], scored: pl.DataFrame) 
 def _learning(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "learning": figures.learning_charts(inputs.training),
+        "on_the_way": domain_rows(inputs.validation, [(n, r) for r in ("train", "spare") for n in inputs.in_role(r)]),
         "accuracy": figures.accuracy_charts(metrics["held_out"]),
         "learner_legend": [swatch(name, figures.NAMES[name]) for name in LEARNERS],
         "judged_at": judged_at(inputs.results),
