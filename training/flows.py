@@ -31,7 +31,9 @@ def train_flow(params: Params, layout: Layout, ranks: Ranks | None = None) -> st
         progress.close()
         log = pl.read_csv(layout.training_log)
         watched.show_table("training", log.to_dicts(), "The training log")
-        watched.show_table("validation", pl.read_csv(layout.validation_log).to_dicts(), "Accuracy of each domain on the way")
+        validation = pl.read_csv(layout.validation_log).to_dicts()
+        if validation:
+            watched.show_table("validation", validation, "Accuracy of each domain on the way")
         together = f" in {ranks.size} processes" if ranks else ""
         loss = log.row(-1, named=True)["loss"]
         return (
