@@ -46,7 +46,7 @@ class FeatureStore:
     def _gathered(self, flat: Tensor) -> Tensor:
         starts = torch.tensor(self.offsets[1:])
         part_X = torch.searchsorted(starts, flat, right=True)
-        found_XD = torch.empty(len(flat), self.dimensions)
+        found_XD = torch.empty(len(flat), self.dimensions, dtype=self._parts[0].dtype)
         for number in range(len(self._parts)):
             where = (part_X == number).nonzero().squeeze(1)
             if not len(where):
