@@ -111,6 +111,15 @@ def test_parts_of_a_batch_are_the_batch_whatever_came_before(seed: int, step: in
     assert not torch.equal(one(step + 1, 0, 6).query_BQD, whole.query_BQD)
 
 
+def test_draws_are_those_that_they_were() -> None:
+    """Known values: whoever changes the noise changes every training."""
+    batch = sampler([told_apart("a", 6)], seed=3, min_shot=2, max_shot=2, n_query=1)(11, 0, 2)
+    assert batch.support_BSD.argmax(dim=-1).tolist() == [[15, 27, 10, 11, 28, 17], [26, 20, 8, 27, 5, 24]]
+    assert batch.support_label_BS.tolist() == [[2, 1, 0, 0, 1, 2], [0, 1, 2, 0, 2, 1]]
+    assert batch.query_BQD.topk(2).indices.tolist() == [[[25, 6], [18, 1], [12, 21]], [[9, 15], [21, 13], [29, 4]]]
+    assert batch.query_label_BQ.tolist() == [[1, 2, 0], [2, 1, 0]]
+
+
 def test_an_episode_is_of_one_domain_and_orders_and_labels_vary() -> None:
     domains = [told_apart("a", 5), told_apart("b", 5)]
     for number, each in enumerate(domains):
@@ -142,10 +151,13 @@ def test_mixing_of_nothing_is_the_image() -> None:
     [
         (
             viewed("b", 9, 3),
-            r"domain 'b': regime pseudo at 3 shots needs 4 or more views of each image, found 3; set encoding.views",
+            r"domain 'b': regime pseudo at 3 shots needs views of each image, 4 or more, found 3; set encoding.views",
         ),
-        (viewed("b", 9, 7), r"domain 'b': regime pseudo at 3 shots needs 5 like the others views of each image, found 7"),
-        (replace(viewed("b", 9, 5), views_NVD=None), r"domain 'b': .* needs 4 or more views of each image, found 0"),
+        (
+            viewed("b", 9, 7),
+            r"domain 'b': regime pseudo at 3 shots needs views of each image, as many as domain 'a' has, 5, found 7",
+        ),
+        (replace(viewed("b", 9, 5), views_NVD=None), r"domain 'b': .* needs views of each image, 4 or more, found 0"),
         (viewed("b", 3, 5), r"domain 'b': 3-way pseudo-tasks need 4 or more different images in split train, found 3"),
         (viewed("b", 9, 5, units=[0, 0, 0, 0, 0, 0, 0, 1, 2]), r"domain 'b': 3-way .* 4 or more different images .* found 3"),
     ],

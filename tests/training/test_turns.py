@@ -35,6 +35,16 @@ def test_turns_are_orthogonal_and_depend_on_seed_and_step_alone(seed: int, step:
     assert not torch.equal(Turns(D, seed + 1, CPU).matrix(step), found.matrix_DD)
 
 
+def test_turns_are_those_that_they_were() -> None:
+    """Known values: whoever changes the noise changes every training. The bank itself may round as it likes."""
+    turn = TURNS(keys(0, 2, 3, 11), 11)
+    signs = ["++-+-+++-++-", "-++++-+--+++"]
+    assert ["".join("+" if sign > 0 else "-" for sign in row) for row in turn.sign_B1D.squeeze(1).tolist()] == signs
+    order = [6, 3, 7, 5, 4, 0, 11, 10, 8, 1, 2, 9]
+    rows_DD = TURNS.bank_XDD[1][order].abs().sort(dim=1).values
+    torch.testing.assert_close(turn.matrix_DD.abs().sort(dim=1).values, rows_DD)
+
+
 def test_steps_differ_by_more_than_the_bank_and_episodes_by_their_signs() -> None:
     matrices = torch.stack([TURNS.matrix(step) for step in range(60)])
     distances = torch.cdist(matrices.flatten(1), matrices.flatten(1)) + 9 * torch.eye(60)
