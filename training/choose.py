@@ -17,19 +17,20 @@ def distinct(noise_XK: Tensor, size_X: Tensor) -> Tensor:
     left_XK = (size_X.unsqueeze(-1) - step_K).clamp(min=1)
     place_XK = step_K + (noise_XK * left_XK).long()
     # sorted by place, then by step: neighbours of one place are its writers, one after the other
-    writer_XK, order_XK = (place_XK * draws + step_K).sort(dim=-1)
-    writer_step_XK = writer_XK % draws
+    digits = max(1, (draws - 1).bit_length())  # bits for the step: shifts are cheaper than divisions
+    steps = (1 << digits) - 1
+    writer_XK, order_XK = ((place_XK << digits) + step_K).sort(dim=-1)
+    writer_place_XK, writer_step_XK = writer_XK >> digits, writer_XK & steps
     same_XK = torch.zeros_like(writer_XK, dtype=torch.bool)
-    same_XK[..., 1:] = writer_XK[..., 1:] // draws == writer_XK[..., :-1] // draws
+    same_XK[..., 1:] = writer_place_XK[..., 1:] == writer_place_XK[..., :-1]
     before_XK = torch.where(same_XK, writer_step_XK.roll(1, -1), -1)
     earlier_XK = torch.empty_like(before_XK).scatter_(-1, order_XK, before_XK)  # who wrote to place r_j before step j, or -1
     # who wrote last to place j before step j: the greatest writer below (j, j)
-    wanted_XK = (step_K * draws + step_K).expand(writer_XK.shape).contiguous()
-    found_XK = torch.searchsorted(writer_XK, wanted_XK) - 1
-    last_XK = writer_XK.gather(-1, found_XK.clamp(min=0))
-    written_XK = (found_XK >= 0) & (last_XK // draws == step_K)
-    source_XK = torch.where(written_XK, last_XK % draws, step_K)  # place j holds what place source_j held at its step
-    for _ in range(max(1, (draws - 1).bit_length())):
+    wanted_XK = ((step_K << digits) + step_K).expand(writer_XK.shape).contiguous()
+    last_XK = writer_XK.gather(-1, (torch.searchsorted(writer_XK, wanted_XK) - 1).clamp(min=0))
+    written_XK = (last_XK < wanted_XK) & (last_XK >> digits == step_K)
+    source_XK = torch.where(written_XK, last_XK & steps, step_K)  # place j holds what place source_j held at its step
+    for _ in range(digits):
         source_XK = source_XK.gather(-1, source_XK)
     held_XK = source_XK.gather(-1, earlier_XK.clamp(min=0))
     chosen_XK = torch.where(earlier_XK >= 0, held_XK, place_XK)

@@ -48,8 +48,12 @@ class DomainTensors:
             lengths.add(len(self.views_NVD))
         if len(lengths) > 1:
             raise ValueError(f"domain {self.name!r}: features, classes, units, splits and views differ in length")
-        if self.features_ND.is_floating_point() and (bad := not_finite(self.features_ND)):
-            raise ValueError(f"domain {self.name!r}: {bad} of {images} features are not finite numbers; encode it again")
+        views_XD = None if self.views_NVD is None else self.views_NVD.flatten(0, 1)
+        for what, rows_XD in (("features", self.features_ND), ("views", views_XD)):
+            if rows_XD is not None and rows_XD.is_floating_point() and (bad := not_finite(rows_XD)):
+                raise ValueError(
+                    f"domain {self.name!r}: {bad} of {len(rows_XD)} {what} are not finite numbers; encode it again"
+                )
 
     @property
     def pixels(self) -> bool:

@@ -1,15 +1,15 @@
 """What each step of a training is given: episodes of its regime, rotated, and synthetic tasks between them."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import torch
 
 from pipelines.training_settings import Training
+from training.ahead import Ahead, Block
 from training.batch import Batch
 from training.collection import DomainTensors
-from training.noise import key, key_int, keys
+from training.noise import key, key_int, keys_below
 from training.pseudo import PseudoSampler, views_of
 from training.regimes import Regime, regime_of
 from training.sampler import CPU, EpisodeSampler, ways_and_shots
@@ -18,7 +18,7 @@ from training.synthetic import synthetic_batch
 from training.turns import Turns
 
 Draw = Callable[[int], Batch]
-Part = Callable[[int, int, int], Batch]  # a step's episodes from one number to before another
+AT_ONCE = 512  # episodes that are drawn in one go
 
 
 @dataclass(frozen=True)
@@ -66,17 +66,14 @@ def draws(
         views_of(regime, settings)
     store = FeatureStore([features(domain, views=pseudo) for domain in regime.domains], device, resident=resident)
     here = device if store.resident else CPU  # rows are drawn where they are looked up
+    numbers = range(rank * settings.batch // ranks, (rank + 1) * settings.batch // ranks)
     if pseudo:
-        part: Part = PseudoSampler(regime, settings, seed, store, device=here)
+        pseudo_tasks = PseudoSampler(regime, settings, seed, store, device=here)
+        real: Draw = lambda step: pseudo_tasks(step, numbers.start, numbers.stop)  # noqa: E731
     else:
-        part = labelled(regime, settings, seed, store, here, pixels=domains[0].pixels)
-    part = turned_and_mixed(part, settings, seed, domains[0].dimensions, device)
-    start, stop = rank * settings.batch // ranks, (rank + 1) * settings.batch // ranks
-
-    def at(step: int) -> Batch:
-        return part(step, start, stop)
-
-    return at if store.resident else Ahead(at)
+        real = labelled(regime, settings, seed, store, here, numbers, pixels=domains[0].pixels)
+    draw = turned_and_mixed(real, settings, seed, domains[0].dimensions, device, numbers)
+    return draw if store.resident else Ahead(draw)
 
 
 def features(domain: DomainTensors, *, views: bool) -> torch.Tensor:
@@ -87,12 +84,19 @@ def features(domain: DomainTensors, *, views: bool) -> torch.Tensor:
     return domain.views_NVD.flatten(0, 1)
 
 
-def labelled(regime: Regime, settings: Training, seed: int, store: FeatureStore, here: torch.device, *, pixels: bool) -> Part:
-    """Batches of labelled episodes; those of `pixels` say which image is where."""
+def labelled(
+    regime: Regime, settings: Training, seed: int, store: FeatureStore, here: torch.device, numbers: range, *, pixels: bool
+) -> Draw:
+    """Batches of the labelled episodes with these numbers in their step; those of `pixels` say which image is where."""
     sampler = EpisodeSampler(regime.pools, settings, regime.schedule, seed, device=here)
+    rows_at = Block(
+        lambda steps: sampler.at_once(steps, numbers.start, numbers.stop),
+        most_steps(numbers),
+        lambda step: not is_synthetic(step, settings, seed),
+    )
 
-    def part(step: int, start: int, stop: int) -> Batch:
-        episodes = sampler(step, start, stop)
+    def at(step: int) -> Batch:
+        episodes = rows_at(step)
         weight_BS = episodes.support_weight_BS
         return Batch(
             store.gather(episodes.support_BS),
@@ -106,10 +110,10 @@ def labelled(regime: Regime, settings: Training, seed: int, store: FeatureStore,
             query_row_BQ=episodes.query_BQ.to(store.device) if pixels else None,
         )
 
-    return part
+    return at
 
 
-def turned_and_mixed(real: Part, settings: Training, seed: int, dimensions: int, device: torch.device) -> Part:
+def turned_and_mixed(real: Draw, settings: Training, seed: int, dimensions: int, device: torch.device, numbers: range) -> Draw:
     """`real` rotated; the share `synthetic_share` of the steps is synthetic instead. Both get seeds for label codes.
 
     Both happen in the `dimensions` of features: what turns pixels' features comes after the backbone, and synthetic tasks pass
@@ -122,33 +126,28 @@ def turned_and_mixed(real: Part, settings: Training, seed: int, dimensions: int,
         matrix_2DD = torch.stack([turns.matrix(step, stream) for stream in (STREAMS.between, STREAMS.within)])
         return synthetic_batch(key_B, matrix_2DD, *ways_and_shots(settings, seed, step), settings.n_query)
 
-    def part(step: int, start: int, stop: int) -> Batch:
-        key_B = keys(start, stop, seed, STREAMS.episodes, step, device=device)
-        codes_B = key(key_B, STREAMS.codes)
+    def seeds(steps: Sequence[int]) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
+        parents = [key_int(seed, STREAMS.episodes, step) for step in steps]
+        key_TB = keys_below(parents, numbers.start, numbers.stop, device=device)
+        return dict(zip(steps, zip(key_TB, key(key_TB, STREAMS.codes), strict=True), strict=True))
+
+    seeds_at = Block(seeds, most_steps(numbers))
+
+    def at(step: int) -> Batch:
+        key_B, codes_B = seeds_at(step)
         if is_synthetic(step, settings, seed):
             return replace(synthetic(step, key_B), seed_B=codes_B)
         turn = turns(key_B, step) if turns and settings.rotate else None
-        return replace(real(step, start, stop), turn=turn, seed_B=codes_B)
+        return replace(real(step), turn=turn, seed_B=codes_B)
 
-    return part
+    return at
+
+
+def most_steps(numbers: range) -> int:
+    """Steps that are drawn in one go."""
+    return max(1, AT_ONCE // len(numbers))
 
 
 def is_synthetic(step: int, settings: Training, seed: int) -> bool:
     """Whether all of a step's tasks are synthetic."""
     return (key_int(seed, STREAMS.kind, step) & 0xFFFFFFFF) / 2**32 < settings.synthetic_share
-
-
-class Ahead:
-    """Draws the next step in a thread while this one is worked on: for features that come from a disk."""
-
-    def __init__(self, draw: Draw) -> None:
-        self._draw = draw
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="episodes")
-        self._waiting: dict[int, Future[Batch]] = {}
-
-    def __call__(self, step: int) -> Batch:
-        """The batch of the step; what was drawn ahead for another one is dropped."""
-        waiting, self._waiting = self._waiting, {}
-        found = waiting.pop(step).result() if step in waiting else self._draw(step)
-        self._waiting[step + 1] = self._thread.submit(self._draw, step + 1)
-        return found

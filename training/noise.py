@@ -5,6 +5,7 @@ Flood 2014, doi 10.1145/2660193.2660195). Keys are int64 tensors; `key` makes th
 """
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -19,9 +20,9 @@ DIGITS = 53  # of a double
 
 def mixed(number: Tensor) -> Tensor:
     """SplitMix64's finaliser on int64, a bijection whose every output bit depends on every input bit."""
-    number = (number ^ shifted(number, 30)) * FIRST
-    number = (number ^ shifted(number, 27)) * SECOND
-    return number ^ shifted(number, 31)
+    number = (number ^ shifted(number, 30)).mul_(FIRST)  # a tensor of our own from here on
+    number.bitwise_xor_(shifted(number, 27)).mul_(SECOND)
+    return number.bitwise_xor_(shifted(number, 31))
 
 
 def mixed_int(number: int) -> int:
@@ -35,7 +36,7 @@ def mixed_int(number: int) -> int:
 
 def shifted(number: Tensor, bits: int) -> Tensor:
     """The bits moved right with zeros coming in: torch's own shift of signed numbers brings the sign in."""
-    return (number >> bits) & ((1 << (64 - bits)) - 1)
+    return (number >> bits).bitwise_and_((1 << (64 - bits)) - 1)
 
 
 def key_int(seed: int, *path: int) -> int:
@@ -57,7 +58,13 @@ def key(seed: int | Tensor, *path: int | Tensor, device: torch.device | None = N
 
 def keys(start: int, stop: int, seed: int, *path: int, device: torch.device | None = None) -> Tensor:
     """The keys of (seed, path, i) for i from `start` to `stop` - 1: `key` with the numbers that all share hashed once."""
-    return mixed(key_int(seed, *path) ^ mixed(torch.arange(start, stop, device=device) + GOLDEN))
+    return keys_below([key_int(seed, *path)], start, stop, device=device)[0]
+
+
+def keys_below(parents: Sequence[int], start: int, stop: int, *, device: torch.device | None = None) -> Tensor:
+    """The keys that go on from each of P parents (`key_int`) by i from `start` to `stop` - 1, [P, stop - start]."""
+    parent_P1 = torch.tensor(parents, device=device).unsqueeze(1)
+    return mixed(parent_P1 ^ mixed(torch.arange(start, stop, device=device) + GOLDEN))
 
 
 def bits(keys: Tensor, *shape: int) -> Tensor:

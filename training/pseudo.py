@@ -37,10 +37,12 @@ def views_of(regime: Regime, settings: Training) -> int:
     counts = [0 if domain.views_NVD is None else domain.views_NVD.shape[1] for domain in regime.domains]
     for domain, count in zip(regime.domains, counts, strict=True):
         if count < needed or count != counts[0]:
-            wanted = f"{needed} or more" if count < needed else f"{counts[0]} like the others"
+            wanted = (
+                f"{needed} or more," if count < needed else f"as many as domain {regime.domains[0].name!r} has, {counts[0]},"
+            )
             raise ValueError(
-                f"domain {domain.name!r}: regime pseudo at {settings.max_shot} shots needs {wanted} views of each image, found "
-                f"{count}; set encoding.views and embed again"
+                f"domain {domain.name!r}: regime pseudo at {settings.max_shot} shots needs views of each image, {wanted} found "
+                f"{count}; set encoding.views and encode it again"
             )
     return counts[0]
 

@@ -11,7 +11,7 @@ Shape letters: P phases, G pools.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from training.collection import DomainTensors
 from training.episodes import evaluation_episodes
 from training.evaluate import episode_accuracies
 from training.noise import key, uniform
-from training.pool import Pools, pools_of, units_of
+from training.pool import Pools, Units, pools_of, units_of
 from training.sampler import Schedule
 
 ORDER = 41  # keeps the noise of the random order apart
@@ -52,10 +52,14 @@ def regime_of(domains: Sequence[DomainTensors], settings: Training, seed: int, s
         by_name = {domain.name: (domain, keep) for domain, keep in zip(domains, kept, strict=True)}
         ordered = [by_name[name] for name in domain_order(domains, settings, seed)]
         domains, kept = [domain for domain, _ in ordered], [keep for _, keep in ordered]
+    if not any(keep.any() for keep in kept):
+        names = ", ".join(repr(domain.name) for domain in domains)
+        raise ValueError(f"no image in split train of domain {names}; expected at least one to draw episodes from")
     labels = settings.regime != "pseudo"
     units = [units_of(domain, keep, labels=labels) for domain, keep in zip(domains, kept, strict=True)]
     offsets = np.cumsum([0, *(len(domain.class_N) for domain in domains)]).tolist()[:-1]
     if settings.regime == "merged":
+        units = [named(part, domain) for part, domain in zip(units, domains, strict=True)]
         pools = pools_of(units, [f"the {len(domains)} merged domains"], offsets, [0] * len(domains))
         return Regime(tuple(domains), pools, Schedule(torch.ones(1, 1), steps))
     pools = pools_of(units, [f"domain {domain.name!r}" for domain in domains], offsets, list(range(len(domains))))
@@ -64,6 +68,11 @@ def regime_of(domains: Sequence[DomainTensors], settings: Training, seed: int, s
     else:
         share_PG = torch.tensor([domain_shares([int(keep.sum()) for keep in kept], settings)], dtype=torch.float64)
     return Regime(tuple(domains), pools, Schedule(share_PG, steps))
+
+
+def named(units: Units, domain: DomainTensors) -> Units:
+    """The same units of classes that are called after their domain too."""
+    return replace(units, classes=tuple(f"{domain.name}/{label}" for label in units.classes))
 
 
 def sequence_shares(domains: int, replay: float) -> torch.Tensor:

@@ -1,8 +1,9 @@
 """The episodes of each step of a training: which pool each is of, which form all have.
 
-Shape letters: P phases, G pools, B episodes.
+Shape letters: P phases, G pools, B episodes, T steps.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from pipelines.training_settings import Training
 from training.episodes import Episodes, Form, draw
-from training.noise import key, key_int, keys, uniform
+from training.noise import key, key_int, keys_below, uniform
 from training.pool import Limits, Pools, limits_of
 
 CPU = torch.device("cpu")
@@ -84,10 +85,24 @@ class EpisodeSampler:
 
     def __call__(self, step: int, start: int = 0, stop: int | None = None) -> Episodes:
         """The episodes of this step, or those from number `start` to `stop`: the same whatever else is drawn."""
-        form = self.form(step)
-        limits = self.limits(form.n_shot)
-        stop = self.settings.batch if stop is None else stop
-        key_B = keys(start, stop, self.seed, STEP, step, device=self._here.size_C.device)
-        pool_B = torch.searchsorted(self._cumulated_PG[self.schedule.phase(step)], uniform(key(key_B, POOL)), right=True)
+        return self.at_once([step], start, self.settings.batch if stop is None else stop)[step]
+
+    def at_once(self, steps: Sequence[int], start: int, stop: int) -> dict[int, Episodes]:
+        """What a call gives for each of the steps, drawn together: those of one form cost little more than one alone."""
+        of_form: dict[Form, list[int]] = {}
+        for step in steps:
+            of_form.setdefault(self.form(step), []).append(step)
+        found: dict[int, Episodes] = {}
+        for form, alike in of_form.items():
+            drawn, size = self._drawn(form, alike, start, stop), stop - start
+            found |= {step: drawn.part(place * size, (place + 1) * size) for place, step in enumerate(alike)}
+        return found
+
+    def _drawn(self, form: Form, steps: Sequence[int], start: int, stop: int) -> Episodes:
+        """The episodes of steps of one form, those of one step after those of another."""
+        limits, device = self.limits(form.n_shot), self._here.size_C.device
+        key_TB = keys_below([key_int(self.seed, STEP, step) for step in steps], start, stop, device=device)
+        cumulated_TG = self._cumulated_PG[[self.schedule.phase(step) for step in steps]]
+        pool_B = torch.searchsorted(cumulated_TG, uniform(key(key_TB, POOL)), right=True).flatten()
         able_B, queries_B = limits.able_G[pool_B], limits.queries_G[pool_B]
-        return draw(self._here, pool_B, able_B, queries_B, form, key_B, least=self._least)
+        return draw(self._here, pool_B, able_B, queries_B, form, key_TB.flatten(), least=self._least)

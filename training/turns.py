@@ -28,11 +28,10 @@ class Turns:
     def matrix(self, *path: int) -> Tensor:
         """An orthogonal matrix [D, D] for (seed, path)."""
         dimensions, device = self.bank_XDD.shape[-1], self.bank_XDD.device
-        own = key(self.seed, MATRIX, *path, device=device)
-        order_2D = bits(key(own, 0), 2, dimensions).argsort(dim=1)
-        chosen_DD = self.bank_XDD[key_int(self.seed, MATRIX, *path) % BANK]
-        matrix_DD: Tensor = chosen_DD[order_2D[0]][:, order_2D[1]] * signs(key(own, 1), dimensions)
-        return matrix_DD
+        own = key_int(self.seed, MATRIX, *path)
+        order_2D = bits(torch.tensor(key_int(own, 0), device=device), 2, dimensions).argsort(dim=1)
+        turned_DD = self.bank_XDD[own % BANK].index_select(0, order_2D[0]).index_select(1, order_2D[1])
+        return turned_DD.mul_(signs(torch.tensor(key_int(own, 1), device=device), dimensions))
 
     def __call__(self, key_B: Tensor, *path: int) -> Turn:
         """A turn for the episodes with these keys, in the step that `path` names."""

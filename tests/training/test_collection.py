@@ -13,7 +13,7 @@ from pipelines.files import write_json
 from pipelines.layout import Layout
 from pipelines.sums import domain_digest, write_sums
 from training import collection
-from training.collection import load_collection, load_domain
+from training.collection import DomainTensors, load_collection, load_domain
 
 
 def write_domain(
@@ -154,3 +154,14 @@ def test_exclusions_hold_for_train_and_spare_but_not_for_held_out(tmp_path: Path
     for other in ({**manifest, "encoding": {**encoding, "encoder_digest": "else"}}, {**manifest, "encoding": None}):
         with pytest.raises(ValueError, match="its encoder is not the manifest's"):
             load_collection(layout, other)
+
+
+@pytest.mark.parametrize(("what", "count"), [("features", 6), ("views", 12)])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_numbers_that_are_not_finite_are_refused_wherever_they_stand(what: str, count: int, value: float) -> None:
+    rows = {"features": torch.ones(6, 4), "views": torch.ones(6, 2, 4)}
+    rows[what][3, ..., 1] = value
+    bad = 1 if what == "features" else 2
+    classes = (torch.zeros(6).long(), torch.arange(6), ("train",) * 6, ("c",))
+    with pytest.raises(ValueError, match=f"^domain 'sky': {bad} of {count} {what} are not finite numbers; encode it again$"):
+        DomainTensors("sky", rows["features"], *classes, views_NVD=rows["views"])

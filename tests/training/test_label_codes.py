@@ -4,10 +4,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipelines.training_settings import LabelCodes
 from training.label_codes import LabelCodes as Codes
 from training.label_codes import drawn_simplex, simplex
+from training.noise import keys
 from training.shape import Shape
 
 SHAPE = Shape(dimensions=12, max_way=5, width=16, layers=1, heads=2, mlp=32)
@@ -36,6 +39,34 @@ def test_codes_are_drawn_from_the_seed(kind: LabelCodes) -> None:
     assert not torch.allclose(first[0], first[1])
     assert torch.equal(codes(2, 9), codes(3, 9)[:2])
     assert torch.equal(codes(1, 9)[:, :4], codes(1, 4)) or kind == "random"
+
+
+@pytest.mark.parametrize("kind", ["elmes", "random"])
+@given(n_way=st.integers(6, 16), seed=st.integers(0, 2**31 - 1))
+@settings(max_examples=25, deadline=None)
+def test_more_ways_than_trained_on_have_codes_that_can_be_told_apart(kind: LabelCodes, n_way: int, seed: int) -> None:
+    codes = Codes(replace(SHAPE, label_codes=kind))
+    with torch.no_grad():
+        codes.project.weight.copy_(torch.eye(16))
+        code_BWE = codes(2, n_way, keys(0, 2, seed))
+    assert code_BWE.shape == (2, n_way, 16)
+    assert 0.5 < float(code_BWE.square().mean().sqrt()) < 1.5  # about as large as a feature's entries
+    direction_BWE = torch.nn.functional.normalize(code_BWE, dim=-1)
+    apart = (direction_BWE @ direction_BWE.mT)[:, ~torch.eye(n_way, dtype=torch.bool)]
+    if kind == "elmes":
+        torch.testing.assert_close(apart, torch.full_like(apart, -1 / 15), atol=1e-5, rtol=0)
+    else:
+        assert float(apart.max()) < 0.98
+    assert not torch.equal(code_BWE[0], code_BWE[1])
+    torch.testing.assert_close(codes(1, n_way, keys(1, 2, seed)), codes(2, n_way, keys(0, 2, seed))[1:])
+
+
+@pytest.mark.parametrize(("kind", "most"), [("elmes", 16), ("random", 16), ("learnable", 5)])
+def test_ways_beyond_the_codes_are_told_in_a_line(kind: LabelCodes, most: int) -> None:
+    codes = Codes(replace(SHAPE, label_codes=kind))
+    assert codes(1, most).shape == (1, most, 16)
+    with pytest.raises(ValueError, match=f"^the learner's {kind} label codes are for {most} ways, found {most + 1}-way .*; t"):
+        codes(1, most + 1)
 
 
 def test_a_shape_says_what_does_not_fit() -> None:
