@@ -1,6 +1,6 @@
 """Meta-training of the in-context learner on the train domains (GEOM, arXiv 2507.05019), with synthetic tasks mixed in."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -15,7 +15,7 @@ from training.collection import DomainTensors
 from training.device import Place, choose, to_device, told_in_a_line
 from training.draws import STREAMS, Draw, draws
 from training.episodes import Episodes, evaluation_episodes, generator_for
-from training.evaluate import episode_accuracies
+from training.evaluate import Scorer, episode_accuracies
 from training.learner import Learner
 from training.log import Log, Row, as_csv, not_finite
 from training.parts_readout import Parts
@@ -27,6 +27,7 @@ WEIGHT_DECAY = 0.01
 CLIP = 1.0
 Progress = Callable[[int, int, Row], None]  # step, steps, row of the log
 Validation = Sequence[tuple[Tensor, Episodes]]
+Looks = Mapping[int, Callable[[Scorer], None]]  # after so many steps, at the learner as it then is
 
 
 def validation_episodes(domains: Sequence[DomainTensors], settings: Training) -> Validation:
@@ -55,12 +56,14 @@ def train(
     checkpoint_path: Path | None = None,
     validation: Validation = (),
     parts: Parts | None = None,
+    looks: Looks | None = None,
 ) -> Learner:
     """Train a learner on the `train` split of these domains; the same weights for the same arguments and number of threads.
 
-    `parts` are those of the features, for the read-out of that name. A training that was cut off goes on from
-    `checkpoint_path`. Raises ValueError (one line) if a domain is too small for the episodes, CUDA is asked for and not there,
-    memory is full, or the checkpoint is broken.
+    `parts` are those of the features, for the read-out of that name. `looks` are taken between steps and change nothing. A
+    training that was cut off goes on from `checkpoint_path`, without the looks that were taken before. Raises ValueError (one
+    line) if a domain is too small for the episodes, CUDA is asked for and not there, memory is full, or the checkpoint is
+    broken.
     """
     place = choose(settings)
     with told_in_a_line(place):
@@ -80,6 +83,7 @@ def train(
             log_path=log_path,
             checkpoints=checkpoints,
             validation=validation,
+            looks=looks,
         )
 
 
@@ -101,6 +105,7 @@ def fit(
     log_path: Path | None = None,
     checkpoints: Checkpoints | None = None,
     validation: Validation = (),
+    looks: Looks | None = None,
 ) -> Learner:
     """The loop: AdamW, warm-up, cosine, gradients clipped to norm 1. Returns the same learner, on the CPU, in evaluation mode.
 
@@ -108,7 +113,7 @@ def fit(
     """
     place = place or choose(settings)
     with place.holding(learner):
-        log = _loop(learner, draw_batch, settings, steps, place, progress, checkpoints, validation)
+        log = _loop(learner, draw_batch, settings, steps, place, progress, checkpoints, validation, looks or {})
     if log_path:
         write_text(log_path, as_csv(log.rows))
     return learner.eval()
@@ -123,6 +128,7 @@ def _loop(
     progress: Progress | None,
     checkpoints: Checkpoints | None,
     validation: Validation,
+    looks: Looks,
 ) -> Log:
     """Every step that is not done yet; returns the log of all."""
     optimiser = torch.optim.AdamW(learner.parameters(), lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY)
@@ -142,6 +148,10 @@ def _loop(
             row = log.close_row(done, rate, validate(learner, validation, place) if log.validation_due(done) else None)
             if progress:
                 progress(done, steps, row)
+        if done in looks:
+            learner.eval()
+            looks[done](scorer_of(learner, place))
+            learner.train()
         if checkpoints and checkpoints.due(done):
             checkpoints.save(learner, optimiser, log, done)
     return log
@@ -182,13 +192,19 @@ def validate(learner: Learner, validation: Validation, place: Place) -> float | 
     """Mean accuracy over the validation episodes of each domain, or None where there are none."""
     if not validation:
         return None
+    scorer = scorer_of(learner, place)
+    learner.eval()
+    means = [float(episode_accuracies(scorer, features_ND, episodes).mean()) for features_ND, episodes in validation]
+    learner.train()
+    return sum(means) / len(means)
+
+
+def scorer_of(learner: Learner, place: Place) -> Scorer:
+    """The learner where it is, for episodes on the CPU."""
 
     def scorer(support_BSD: Tensor, label_BS: Tensor, query_BQD: Tensor, n_way: int) -> Tensor:
         with place.autocast():
             scores_BQW: Tensor = learner(*(given.to(place.device) for given in (support_BSD, label_BS, query_BQD)), n_way)
         return scores_BQW.float().cpu()
 
-    learner.eval()
-    means = [float(episode_accuracies(scorer, features_ND, episodes).mean()) for features_ND, episodes in validation]
-    learner.train()
-    return sum(means) / len(means)
+    return scorer
