@@ -1,7 +1,7 @@
 """Meta-training of the in-context learner on the train domains (GEOM, arXiv 2507.05019), with synthetic tasks mixed in."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -17,6 +17,7 @@ from training.collection import DomainTensors
 from training.device import Place, choose, to_device, told_in_a_line
 from training.draws import STREAMS, Draw, draws
 from training.episodes import generator_for
+from training.evaluate import Scorer
 from training.learner import Learner
 from training.log import DOMAIN_COLUMNS, Log, Row, Show, as_csv, not_finite
 from training.parts_readout import Parts
@@ -24,12 +25,13 @@ from training.ranks import ALONE, Ranks
 from training.schedule import learning_rate_at, set_learning_rate
 from training.seen import read
 from training.shape import shape_of
-from training.validation import Validation, validate
+from training.validation import Validation, scorer_of, validate
 
 WEIGHT_DECAY = 0.01
 CLIP = 1.0
 DOMAINS_LOG = "validation.csv"
 Progress = Callable[[int, int, Row], None]  # step, steps, row of the log
+Looks = Mapping[int, Callable[[Scorer], None]]  # after so many steps, at the learner as it then is
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Beside:
     best: Best
     checkpoints: Checkpoints | None
     progress: Progress | None
+    looks: Looks = field(default_factory=dict)
 
 
 def train(
@@ -56,13 +59,15 @@ def train(
     ranks: Ranks = ALONE,
     best: Best | None = None,
     shows: Sequence[Show] = (),
+    looks: Looks | None = None,
 ) -> Learner:
     """Train a learner on the `train` split of these domains; the same weights for the same arguments and number of threads.
 
     `parts` are those of the features, for the read-out of that name. The log goes to `log_path`, the accuracies of domains to
     validation.csv beside it, and each row to `shows`. `best` is made to hold the weights of the highest validation accuracy. A
-    training that was cut off goes on from `checkpoint_path`. Of several `ranks` each calls this with the same arguments and
-    gets the same learner; the first alone writes, shows and tells. Raises ValueError (one line) if a domain is too small for
+    training that was cut off goes on from `checkpoint_path`, without the `looks` that were taken before; these are taken
+    between steps and change nothing. Of several `ranks` each calls this with the same arguments and gets the same learner; the
+    first alone writes, shows and tells. Raises ValueError (one line) if a domain is too small for
     the episodes, CUDA is asked for and not there, memory is full, the checkpoint is broken, the loss stops being a finite
     number, the batch is no multiple of the ranks, or one of them is lost.
     """
@@ -76,7 +81,7 @@ def train(
             depends = depends_on(domains, settings, place, learner, steps=steps, seed=seed, ranks=ranks.size)
             ranks.agree("training", depends)
             checkpoints = Checkpoints(checkpoint_path, settings.checkpoint_every, depends, best=best, tells=ranks.leads)
-        beside = Beside(validation, best, checkpoints, progress)
+        beside = Beside(validation, best, checkpoints, progress, looks or {})
         with place.holding(learner):
             _loop(learner, draw_batch, settings, log, place, ranks, beside)
     if log_path and ranks.leads:
@@ -123,6 +128,10 @@ def _loop(learner: Learner, draw_batch: Draw, settings: Training, log: Log, plac
                 beside.best.see(learner, done, row["validation_accuracy"])
                 if beside.progress:
                     beside.progress(done, steps, row)
+        if done in beside.looks:
+            learner.eval()
+            beside.looks[done](scorer_of(learner, place))
+            learner.train()
         if checkpoints and checkpoints.due(done) and ranks.leads:
             checkpoints.save(learner, optimiser, log, done)
 

@@ -13,7 +13,7 @@ from pipelines.training_settings import Training
 from training.collection import DomainTensors
 from training.device import Place
 from training.episodes import Episodes, evaluation_episodes
-from training.evaluate import episode_accuracies
+from training.evaluate import Scorer, episode_accuracies
 from training.learner import Learner
 from training.ranks import ALONE, Ranks
 from training.seen import features_of
@@ -71,12 +71,7 @@ def passed_over(domains: Sequence[DomainTensors], validation: Validation) -> lis
 
 def validate(learner: Learner, validation: Validation, place: Place, ranks: Ranks = ALONE) -> list[Found]:
     """Accuracy of the learner as it now is, in each domain. Ranks share the domains out, and all get all of them."""
-
-    def scorer(support_BSD: Tensor, label_BS: Tensor, query_BQD: Tensor, n_way: int) -> Tensor:
-        with place.autocast():
-            scores_BQW: Tensor = learner(*(given.to(place.device) for given in (support_BSD, label_BS, query_BQD)), n_way)
-        return scores_BQW.float().cpu()
-
+    scorer = scorer_of(learner, place)
     learner.eval()
     mean_V = torch.zeros(len(validation), dtype=torch.float64)
     for number in range(ranks.rank, len(validation), ranks.size):
@@ -88,3 +83,14 @@ def validate(learner: Learner, validation: Validation, place: Place, ranks: Rank
         ranks.add_up([mean_V])
     learner.train()
     return [Found(given.domain, given.role, mean) for given, mean in zip(validation, mean_V.tolist(), strict=True)]
+
+
+def scorer_of(learner: Learner, place: Place) -> Scorer:
+    """The learner where it is, for episodes on the CPU."""
+
+    def scorer(support_BSD: Tensor, label_BS: Tensor, query_BQD: Tensor, n_way: int) -> Tensor:
+        with place.autocast():
+            scores_BQW: Tensor = learner(*(given.to(place.device) for given in (support_BSD, label_BS, query_BQD)), n_way)
+        return scores_BQW.float().cpu()
+
+    return scorer
