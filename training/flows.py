@@ -1,21 +1,24 @@
 """The learner side's stages as Prefect flows, each a run of `python -m training <stage>`. Import after `server.connect`."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from pipelines import watched
-from pipelines.files import atomic_folder, read_json
+from pipelines.files import atomic_folder, read_json, write_json
 from pipelines.layout import Layout
 from pipelines.params import Params
-from training.about import must_read, read_about
-from training.collection import load_collection
+from training.about import calibrations_of, must_read, read_about
+from training.collection import DomainTensors, load_collection
 from training.evaluate import interval
 from training.feature_parts import feature_parts
 from training.learner import Learner, load_learner
+from training.measure.context import context_curve
 from training.measure.design import subsets
+from training.measure.example import examples
 from training.measure.run import measure
 from training.ranks import ALONE, Ranks
 from training.train_stage import Trained, train_main
@@ -69,10 +72,21 @@ def measure_flow(params: Params, layout: Layout) -> str:
         progress.close()
         with atomic_folder(layout.measurement) as target:
             results.write_parquet(target / "results.parquet")
+            _looks(params, layout, collection, target)
         watched.show_table("accuracy", accuracy_rows(results), "Held-out accuracy with 95 % intervals")
         return f"{len(design)} trainings judged on {len(params.in_role('held_out'))} held-out domains"
 
     return watched.run_flow("measure", "", body)
+
+
+def _looks(params: Params, layout: Layout, collection: Mapping[str, DomainTensors], target: Path) -> None:
+    """Accuracy by shots and an episode of each held-out domain, by the learner of stage train."""
+    asked, learner = params.measurement, load_learner(layout.model)
+    held_out = {name: collection[name] for name in params.in_role("held_out")}
+    form = {"n_way": asked.n_way, "seed": asked.seed}
+    context_curve(learner, held_out, n_query=asked.n_query, **form).write_parquet(target / "context.parquet")
+    calibrations = calibrations_of(read_about(layout.model), layout.model)
+    write_json(target / "examples.json", examples(learner, calibrations, held_out, **form))
 
 
 def accuracy_rows(results: pl.DataFrame) -> list[dict[str, Any]]:

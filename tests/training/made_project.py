@@ -17,6 +17,7 @@ from pipelines.layout import Layout
 from pipelines.ledger import SCHEMA, counts, record_key
 from pipelines.quality import native, scores, tails
 from pipelines.shards import Sample, ShardWriter
+from training.measure.context import CONTEXT_SCHEMA
 
 ROLES = {
     "digits": "held_out",
@@ -60,6 +61,8 @@ def make_project(root: Path) -> Layout:
     pl.DataFrame(overlap).write_parquet(layout.overlap)
     layout.measurement.mkdir(parents=True)
     results().write_parquet(layout.measurement / "results.parquet")
+    context().write_parquet(layout.measurement / "context.parquet")
+    write_json(layout.measurement / "examples.json", [_example(name) for name in ("digits", "flags")])
     write_text(layout.training_log, _training_log())
     write_text(layout.validation_log, _validation_log())
     for time in _stage_times():
@@ -86,6 +89,27 @@ def results() -> pl.DataFrame:
     table = [dict(zip(names, (*row[:-1], row[-1].tolist()), strict=True)) for row in rows]
     kinds = dict.fromkeys(names, pl.String) | {"n_shot": pl.Int32, "accuracies": pl.List(pl.Float32)}
     return pl.DataFrame(table, schema=kinds)
+
+
+def context() -> pl.DataFrame:
+    """Accuracy that rises with the shots, in each held-out domain by as much as `ABOVE` says."""
+    rows = [
+        (domain, n_shot, learner, *(0.4 + above + 0.03 * n_shot + by for by in (0.0, -0.01, 0.01)))
+        for domain in ("digits", "flags")
+        for n_shot in (1, 3, 5)
+        for learner, above in ABOVE.items()
+    ]
+    return pl.DataFrame(rows, schema=CONTEXT_SCHEMA, orient="row")
+
+
+def _example(domain: str) -> dict[str, Any]:
+    """An episode of two ways; one of its two queries is taken for the other class."""
+    return {
+        "domain": domain,
+        "classes": ["class-0", "class-1"],
+        "supports": [{"row": row, "way": way} for way, row in ((0, 0), (0, 1), (1, 9), (1, 10))],
+        "queries": [{"row": 2, "way": 0, "shares": [0.8, 0.2]}, {"row": 11, "way": 1, "shares": [0.6, 0.4]}],
+    }
 
 
 def _noise(rng: np.random.Generator) -> np.ndarray:

@@ -75,7 +75,9 @@ def _within(effect_KSE: Floats) -> Floats:
     episode_K = column_KE.var(axis=1, ddof=1) / n_episodes
     rest_K = np.zeros_like(episode_K)
     if n_seeds > 1:
-        left_KSE = effect_KSE - effect_KSE.mean(axis=2, keepdims=True) - column_KE[:, None] + column_KE.mean(axis=1)[:, None, None]
+        left_KSE = (
+            effect_KSE - effect_KSE.mean(axis=2, keepdims=True) - column_KE[:, None] + column_KE.mean(axis=1)[:, None, None]
+        )
         rest_K = (left_KSE**2).sum(axis=(1, 2)) / ((n_seeds - 1) * (n_episodes - 1) * n_seeds * n_episodes)
     degrees = n_episodes - 1
     squares_K = episode_K**2 / degrees + rest_K**2 / (degrees * max(n_seeds - 1, 1))

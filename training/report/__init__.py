@@ -10,7 +10,7 @@ from training.report.inputs import read_inputs
 from training.report.metrics import metrics
 from training.report.page import render
 from training.report.planted import score
-from training.report.plots import write_plots
+from training.report.plots import tables, write_plots
 from training.report.summary import terminal_summary
 
 __all__ = ["Report", "terminal_summary", "write_report"]
@@ -33,9 +33,10 @@ def write_report(layout: Layout) -> Report:
     inputs = read_inputs(layout)
     scored = score(inputs)
     numbers = metrics(inputs, scored)
-    html = render(inputs, numbers, scored)
+    found = tables(numbers, inputs.context)
+    html = render(inputs, numbers, scored, found)
     page = layout.reports / "index.html"
     write_json(layout.reports / "metrics.json", numbers)
-    write_plots(layout.reports / "plots", numbers)
+    write_plots(layout.reports / "plots", found)
     write_text(page, html)
     return Report(page, len(html.encode()), numbers)

@@ -79,6 +79,27 @@ def accuracy_charts(held_out: Mapping[str, Any]) -> list[Chart]:
     return drawn
 
 
+def context_charts(context: pl.DataFrame) -> list[Chart]:
+    """Accuracy by shots, learner and baselines: a chart for each held-out domain, on one scale."""
+    if context.is_empty():
+        return []
+    x = charts.nice_scale(0.0, float(context["n_shot"].max() or 1), 4)  # type: ignore[arg-type]
+    y = charts.nice_scale(float(context["mean"].min() or 0.0), float(context["mean"].max() or 1.0), 4)  # type: ignore[arg-type]
+    drawn = []
+    for (domain,), rows in context.group_by("domain", maintain_order=True):
+        series, told = [], []
+        for name in reversed(LEARNERS):  # the learner is drawn last, over the others
+            part = rows.filter(pl.col("learner") == name).sort("n_shot")
+            shots, means = part["n_shot"].to_list(), part["mean"].to_list()
+            series.append((f"{name} marked", shots, means))
+            told.append(
+                f"{NAMES[name]} from {100 * means[0]:.1f} % at {shots[0]} to {100 * means[-1]:.1f} % at {shots[-1]} shots"
+            )
+        alt = f"Accuracy on {domain} by shots: " + "; ".join(reversed(told))
+        drawn.append(Chart([], charts.lines(series, x, y, ".0%", alt), alt, str(domain)))
+    return drawn
+
+
 def effect_chart(rows: Sequence[tuple[str, Interval]], what: str) -> Chart | None:
     """Dots with intervals around zero, in percentage points; None where there is nothing to show."""
     if not rows:

@@ -112,7 +112,7 @@ def suspects(inputs: Inputs) -> list[dict[str, Any]]:
     for name, domain in inputs.domains.items():
         rows = list(domain.suspects.head(MOST_SUSPECTS).iter_rows(named=True))
         wanted = [(name, key) for row in rows for key in (row["key"], *row["neighbours"])]
-        sides = _records(inputs, wanted) if rows else {}
+        sides = records(inputs, wanted) if rows else {}
         groups = [_suspect(row, [sides[name, key] for key in (row["key"], *row["neighbours"])]) for row in rows]
         if groups:
             shown.append({"name": name, "count": domain.suspects.height, "groups": groups})
@@ -148,7 +148,7 @@ def between(inputs: Inputs) -> dict[str, dict[str, Any]]:
 def _pairs(inputs: Inputs, rows: pl.DataFrame) -> dict[str, Any]:
     turn = pl.int_range(pl.len()).over("domain_a", "domain_b")
     shown = rows.sort(turn, "domain_a", "domain_b", "key_a", "key_b").head(MOST_PAIRS)
-    found = _records(
+    found = records(
         inputs, [(row[f"domain_{side}"], row[f"key_{side}"]) for row in shown.iter_rows(named=True) for side in "ab"]
     )
     pairs = []
@@ -158,7 +158,7 @@ def _pairs(inputs: Inputs, rows: pl.DataFrame) -> dict[str, Any]:
     return {"count": rows.height, "pairs": pairs, "more": rows.height - len(pairs)}
 
 
-def _records(inputs: Inputs, wanted: list[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
+def records(inputs: Inputs, wanted: list[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
     """What to show of (domain, key): picture, label, name at the source, and the domain with its role."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for name in sorted({domain for domain, _ in wanted}):

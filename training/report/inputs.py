@@ -1,5 +1,6 @@
 """All that the report reads, loaded once. Only domains that the manifest lists are looked at: one taken out leaves no trace."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from safetensors import safe_open
 from pipelines.files import read_json
 from pipelines.layout import Layout
 from training.measure import SCHEMA as RESULTS_SCHEMA
+from training.measure.context import CONTEXT_SCHEMA
 from training.report.stage_times import StageTime, read_stages
 
 ROLES = ("train", "held_out", "spare")
@@ -50,6 +52,8 @@ class Inputs:
     domains: dict[str, Domain]
     overlap: pl.DataFrame
     results: pl.DataFrame
+    context: pl.DataFrame  # accuracy by shots, CONTEXT_SCHEMA
+    examples: list[dict[str, Any]]  # an episode of each held-out domain (training/measure/example.py)
     training: pl.DataFrame
     validation: pl.DataFrame  # step, domain, role, accuracy
     stages: list[StageTime]
@@ -70,7 +74,9 @@ def read_inputs(layout: Layout) -> Inputs:
         manifest=manifest,
         domains=domains,
         overlap=pl.read_parquet(_there(layout.overlap)),
-        results=read_results(layout),
+        results=read_table(layout.measurement / "results.parquet", RESULTS_SCHEMA),
+        context=read_table(layout.measurement / "context.parquet", CONTEXT_SCHEMA),
+        examples=list(read_json(_there(layout.measurement / "examples.json"))),
         training=read_training(layout.training_log),
         validation=read_validation(layout.validation_log),
         stages=read_stages(layout.state / "stages", list(domains)),
@@ -99,14 +105,13 @@ def read_domain(layout: Layout, name: str, entry: dict[str, Any]) -> Domain:
     )
 
 
-def read_results(layout: Layout) -> pl.DataFrame:
-    """The measurement's table. Raises ValueError if columns are missing."""
-    path = _there(layout.measurement / "results.parquet")
-    results = pl.read_parquet(path)
-    missing = [name for name in RESULTS_SCHEMA if name not in results.columns]
+def read_table(path: Path, columns: Iterable[str]) -> pl.DataFrame:
+    """A table of the measurement. Raises ValueError (one line) if it or one of these columns is missing."""
+    table = pl.read_parquet(_there(path))
+    missing = [name for name in columns if name not in table.columns]
     if missing:
         raise ValueError(f"{path}: expected the column {missing[0]!r}; delete it and run `dvc repro`")
-    return results
+    return table
 
 
 def read_training(path: Path) -> pl.DataFrame:

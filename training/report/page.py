@@ -13,10 +13,12 @@ from pipelines.ledger import VERDICTS
 from pipelines.quality import LADDER
 from training.report import figures, gallery, planted, quality
 from training.report.charts import swatch
+from training.report.episodes import episodes
 from training.report.findings import findings
 from training.report.inputs import Inputs
 from training.report.metrics import COMPARED, LEARNERS, judged_at
 from training.report.on_the_way import domain_rows
+from training.report.plots import data_uri
 from training.report.stage_times import DOMAIN_STAGES, before_report, last_run
 
 HERE = Path(__file__).parent
@@ -24,8 +26,8 @@ PACKAGES = ("tessera", "torch", "polars", "numpy", "pillow", "scikit-learn")
 VERDICT_WORDS = {verdict: verdict.replace("_", " ") for verdict in VERDICTS}
 
 
-def render(inputs: Inputs, metrics: Mapping[str, Any], scored: pl.DataFrame) -> str:
-    """The whole page. The same inputs give the same bytes."""
+def render(inputs: Inputs, metrics: Mapping[str, Any], scored: pl.DataFrame, tables: Mapping[str, str]) -> str:
+    """The whole page, `tables` (CSV by name) among it to be saved. The same inputs give the same bytes."""
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -34,6 +36,7 @@ def render(inputs: Inputs, metrics: Mapping[str, Any], scored: pl.DataFrame) -> 
     style = Markup((HERE / "style.css").read_text(encoding="utf-8"))
     return template.render(
         style=style,
+        data={name: data_uri(text) for name, text in tables.items()},
         **_glance(inputs, metrics),
         **_curation(inputs, metrics, scored),
         **_learning(inputs, metrics),
@@ -99,6 +102,8 @@ def _learning(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, Any]:
         "learning": figures.learning_charts(inputs.training),
         "on_the_way": domain_rows(inputs.validation, [(n, r) for r in ("train", "spare") for n in inputs.in_role(r)]),
         "accuracy": figures.accuracy_charts(metrics["held_out"]),
+        "context": figures.context_charts(inputs.context),
+        "episodes": episodes(inputs),
         "learner_legend": [swatch(name, figures.NAMES[name]) for name in LEARNERS],
         "judged_at": judged_at(inputs.results),
         "removal_heat": figures.heat_rows(metrics["removal"]),

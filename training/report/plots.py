@@ -1,26 +1,44 @@
-"""The tables behind `dvc plots`: the same numbers as metrics.json, one row an interval."""
+"""The tables behind the figures, for `dvc plots` and for who takes them out of the page: one row an interval."""
 
+import base64
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from pipelines.files import write_text
 
+ENDS = ("mean", "low", "high")
 
-def write_plots(folder: Path, metrics: Mapping[str, Any]) -> None:
-    """Write accuracy.csv, removal.csv and replacement.csv into `folder`."""
-    ends = ("mean", "low", "high")
+
+def tables(metrics: Mapping[str, Any], context: pl.DataFrame) -> dict[str, str]:
+    """CSV by name: accuracy, context (accuracy by shots), removal, replacement."""
     accuracy = [
-        (domain, shot.removesuffix("_shot"), learner, *(value[end] for end in ends))
+        (domain, shot.removesuffix("_shot"), learner, *(value[end] for end in ENDS))
         for domain, by_shot in metrics["held_out"].items()
         for shot, by_learner in by_shot.items()
         for learner, value in by_learner.items()
     ]
-    write_text(folder / "accuracy.csv", _csv(("domain", "n_shot", "learner", *ends), accuracy))
-    write_text(folder / "removal.csv", _csv(("removed", "domain", *ends), _nested(metrics["removal"])))
-    write_text(folder / "replacement.csv", _csv(("removed", "added", *ends), _nested(metrics["replacement"])))
+    return {
+        "accuracy": _csv(("domain", "n_shot", "learner", *ENDS), accuracy),
+        "context": _csv(context.columns, context.iter_rows()),
+        "removal": _csv(("removed", "domain", *ENDS), _nested(metrics["removal"])),
+        "replacement": _csv(("removed", "added", *ENDS), _nested(metrics["replacement"])),
+    }
+
+
+def write_plots(folder: Path, found: Mapping[str, str]) -> None:
+    """Write each table into `folder` under its name."""
+    for name, text in found.items():
+        write_text(folder / f"{name}.csv", text)
+
+
+def data_uri(text: str) -> str:
+    """A table as the address of a link that saves it."""
+    return f"data:text/csv;base64,{base64.b64encode(text.encode()).decode()}"
 
 
 def _nested(table: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[Sequence[Any]]:
