@@ -20,6 +20,7 @@ STAGES = {
     "report": "write reports/index.html, reports/metrics.json and reports/plots/",
 }
 RUN = "dvc repro, then the summary: what `make run` does. In several processes: torchrun --nproc_per_node N -m training run"
+COMPARE = "instead of the report: what changed from A to B (workspace, metrics.json, folder, revision or experiment)"
 PREDICT = "Label the pictures of one folder by the examples in another, with probabilities, by a trained learner."
 
 
@@ -28,7 +29,9 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m training", description="Meta-train on a collection and measure its domains.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in STAGES.items():
-        commands.add_parser(name, help=f"stage: {text}", description=text)
+        stage = commands.add_parser(name, help=f"stage: {text}", description=text)
+        if name == "report":
+            stage.add_argument("--compare", nargs=2, metavar=("A", "B"), help=COMPARE)
     commands.add_parser("summary", help="print the held-out accuracies and the time of each stage")
     predict = commands.add_parser("predict", help="label pictures by examples", description=PREDICT)
     predict.add_argument("--support", type=Path, required=True, metavar="DIR", help="examples: a folder for each class")
@@ -61,6 +64,8 @@ def _lead(arguments: argparse.Namespace, layout: Layout, ranks: "Ranks | None") 
         return _summary(layout)
     if command == "predict":
         return _predict(arguments, layout)
+    if command == "report" and arguments.compare:
+        return _compare(arguments, layout)
     params = load_params(layout.params)
     from pipelines import server
 
@@ -107,6 +112,13 @@ def _predict(arguments: argparse.Namespace, layout: Layout) -> int:
         print(line)
     for line in summary(found):
         print(line, file=sys.stderr if arguments.json else sys.stdout)
+    return 0
+
+
+def _compare(arguments: argparse.Namespace, layout: Layout) -> int:
+    from training.report import compare
+
+    print("\n".join(compare(layout, *arguments.compare)))
     return 0
 
 

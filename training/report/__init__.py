@@ -6,14 +6,15 @@ from typing import Any
 
 from pipelines.files import write_json, write_text
 from pipelines.layout import Layout
+from training.report.compare import as_lines, read_side
 from training.report.inputs import read_inputs
 from training.report.metrics import metrics
-from training.report.page import render
+from training.report.page import render, render_comparison
 from training.report.planted import score
 from training.report.plots import tables, write_plots
 from training.report.summary import terminal_summary
 
-__all__ = ["Report", "terminal_summary", "write_report"]
+__all__ = ["Report", "compare", "terminal_summary", "write_report"]
 
 
 @dataclass(frozen=True)
@@ -40,3 +41,14 @@ def write_report(layout: Layout) -> Report:
     write_plots(layout.reports / "plots", found)
     write_text(page, html)
     return Report(page, len(html.encode()), numbers)
+
+
+def compare(layout: Layout, first: str, second: str) -> list[str]:
+    """Write `reports/compare.html`, two collections beside each other; returns the same in lines of a terminal.
+
+    Raises ValueError (one line) if a side has no metrics.
+    """
+    sides = read_side(first, layout), read_side(second, layout)
+    page = layout.reports / "compare.html"
+    write_text(page, render_comparison(*sides))
+    return [*as_lines(*sides), "", f"page: {page}"]

@@ -6,13 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from pipelines.ledger import VERDICTS
 from pipelines.quality import LADDER
 from training.report import figures, gallery, planted, quality
 from training.report.charts import swatch
+from training.report.compare import (
+    Side,
+    accuracy_changes,
+    baseline_changes,
+    company_changes,
+    kept_changes,
+    worth_changes,
+)
 from training.report.episodes import episodes
 from training.report.findings import findings
 from training.report.inputs import Inputs
@@ -28,20 +36,43 @@ VERDICT_WORDS = {verdict: verdict.replace("_", " ") for verdict in VERDICTS}
 
 def render(inputs: Inputs, metrics: Mapping[str, Any], scored: pl.DataFrame, tables: Mapping[str, str]) -> str:
     """The whole page, `tables` (CSV by name) among it to be saved. The same inputs give the same bytes."""
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"percent": percent, "size": size, "seconds": seconds, "count": count}
-    template = environment.get_template("report.html.j2")
-    style = Markup((HERE / "style.css").read_text(encoding="utf-8"))
-    return template.render(
-        style=style,
+    return template("report.html.j2").render(
+        style=style(),
         data={name: data_uri(text) for name, text in tables.items()},
         **_glance(inputs, metrics),
         **_curation(inputs, metrics, scored),
         **_learning(inputs, metrics),
         **_cost(inputs),
     )
+
+
+def render_comparison(first: Side, second: Side) -> str:
+    """Two collections beside each other as a page of its own."""
+    return template("compare.html.j2").render(
+        style=style(),
+        first=first.name,
+        second=second.name,
+        company=company_changes(first, second),
+        kept=kept_changes(first, second),
+        accuracy=accuracy_changes(first, second),
+        baselines=baseline_changes(first, second),
+        worth=worth_changes(first, second),
+    )
+
+
+def template(name: str) -> Template:
+    """A template of this folder, every value escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"percent": percent, "size": size, "seconds": seconds, "count": count}
+    environment.filters |= {"points": figures.points, "span": figures.span_points}
+    return environment.get_template(name)
+
+
+def style() -> Markup:
+    """The style sheet that every page carries."""
+    return Markup((HERE / "style.css").read_text(encoding="utf-8"))
 
 
 def _glance(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, Any]:
