@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from pipelines.cards import DOMAIN_ID
 from pipelines.curation import Curation
+from pipelines.gpicl_settings import Gpicl
 from pipelines.licences import allowed, canonical
 from pipelines.settings import Settings, read_yaml, validate
 from pipelines.training_settings import Encoding, Training
@@ -88,6 +89,7 @@ class Params(Settings):
     encoding: Encoding = Encoding()
     training: Training = Training()
     measurement: Measurement = Measurement()
+    gpicl: Gpicl = Gpicl()
 
     @field_validator("domains")
     @classmethod
