@@ -79,9 +79,9 @@ class Gpicl(Settings):
     width: int = Field(default=64, ge=HEADS, le=4096)
     layers: int = Field(default=2, ge=1, le=64)
     # optimiser
-    steps: int = Field(default=2000, ge=10, le=10_000_000)
+    steps: int = Field(default=3000, ge=10, le=10_000_000)
     batch: int = Field(default=64, ge=1, le=65_536)  # sequences a step
-    learning_rate: float = Field(default=2e-3, gt=0.0, le=1.0)
+    learning_rate: float = Field(default=3e-3, gt=0.0, le=1.0)
     seeds: int = Field(default=1, ge=1, le=100)  # trainings of each model
     seed: int = Field(default=0, ge=0, le=2**31 - 1)  # of tasks, and of the first training
     # what is compared

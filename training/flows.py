@@ -99,6 +99,24 @@ def accuracy_rows(results: pl.DataFrame) -> list[dict[str, Any]]:
     return rows
 
 
+def gpicl_flow(params: Params, layout: Layout) -> str:
+    """Sequence models trained on projected and permuted tasks, beside yardsticks; which phase each has come to."""
+    from training.gpicl.run import trials_of
+    from training.gpicl.stage import gpicl_main, write_gpicl
+
+    def body() -> str:
+        trials = {trial for part in trials_of(params.gpicl).values() for trial in part}
+        progress = watched.Progress("gpicl", len(trials), "trainings")
+        found = watched.run_task("gpicl", lambda: gpicl_main(params, layout, progress=lambda name: progress.add(1, name)))
+        progress.close()
+        write_gpicl(found, layout)
+        best = max(found["models"], key=lambda result: float(result["unseen_domains"]["end"]["mean"]))
+        end = best["unseen_domains"]["end"]["mean"]
+        return f"{len(trials)} trainings; {best['model']} on unseen domains {end:.3f}, chance {found['chance']:.3f}"
+
+    return watched.run_flow("gpicl", "", body)
+
+
 def report_flow(layout: Layout) -> str:
     """Write the report, the metrics and the plots."""
     from training.report import terminal_summary, write_report
@@ -118,6 +136,7 @@ def outputs(stage: str, layout: Layout) -> list[Path]:
     return {
         "train": [layout.model, layout.best_model, layout.training_log, layout.validation_log, layout.live],
         "measure": [layout.measurement],
+        "gpicl": [layout.gpicl, layout.gpicl.with_suffix("")],
         "report": [reports / "index.html", reports / "metrics.json", reports / "plots"],
     }[stage]
 

@@ -117,8 +117,8 @@ def able(pools: Pools, pool: int, new_C: Tensor, settings: Gpicl) -> int:
     if found < settings.n_way:
         beside = " beside those kept back as new ones" if int(new_C.sum()) else ""
         raise ValueError(
-            f"gpicl.context: {settings.context} images of {settings.n_way} classes need {settings.n_way} classes with {need} or "
-            f"more different ones{beside}, {pools.names[pool]} has {found} of {len(size_C)}; "
+            f"gpicl.context: {settings.context} images of {settings.n_way} classes need {settings.n_way} classes with {need} "
+            f"or more different ones{beside}, {pools.names[pool]} has {found} of {len(size_C)}; "
             "shorten the context, lower gpicl.n_way or use another domain"
         )
     return found
