@@ -217,7 +217,9 @@ def test_an_asked_input_sees_the_pairs_before_it_and_itself() -> None:
 def test_a_model_is_drawn_from_its_generator_and_knows_its_state(kind: SequenceModel) -> None:
     one, other = model(kind), model(kind)
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
-    assert one.state == {"transformer": 2 * 9 * 16 * 2, "pairs": 2 * 9 * 16 * 2, "lstm": 2 * 16 * 2, "outer_lstm": 8 * 8 + 8}[kind]
+    assert (
+        one.state == {"transformer": 2 * 9 * 16 * 2, "pairs": 2 * 9 * 16 * 2, "lstm": 2 * 16 * 2, "outer_lstm": 8 * 8 + 8}[kind]
+    )
     assert HEADS == 4
 
 

@@ -148,7 +148,9 @@ def on_the_way(numbers: Numbers, traces: pl.DataFrame) -> Picture | None:
 
 
 def remedy_rows(numbers: Numbers) -> list[dict[str, Any]]:
-    """The plain training of the first model, then each remedy: steps of the plateau, and where it ended."""
+    """The plain training of the first model, then each remedy: its plateau and where it ended. None where none was tried."""
+    if not numbers["remedies"]:
+        return []
     name = numbers["settings"]["models"][0]
     rows = []
     for words, row in {"plain": numbers["models"][name], **numbers["remedies"]}.items():
