@@ -29,8 +29,7 @@ def gpicl_main(params: Params, layout: Layout, workers: int | None = None, progr
     ground = by_role(load_collection(layout, manifest), roles, params.gpicl)
     device = choose(params.training).device
     found = gpicl(ground, device=device, workers=workers or os.cpu_count() or 1, progress=progress)
-    digests = {name: entry["digest"] for name, entry in manifest["domains"].items() if entry["role"] != "spare"}
-    return found | {"collection": digests, "device": str(device)}
+    return found | {"device": str(device)}
 
 
 def write_gpicl(found: Mapping[str, Any], layout: Layout) -> None:
@@ -54,7 +53,7 @@ def numbers(found: Mapping[str, Any]) -> dict[str, Any]:
         row = diagram.setdefault(f"2^{result['log2_tasks']}", {}).setdefault(f"width_{result['width']}", {})
         row[f"seed_{result['seed']}"] = cell(result)
     return {
-        **{name: found[name] for name in ("chance", "settings", "train", "held_out", "collection", "device", "sgd_rate")},
+        **{name: found[name] for name in ("chance", "settings", "train", "held_out", "device", "sgd_rate")},
         "models": {name: over_seeds(results) for name, results in by_model.items()},
         "yardsticks": yardsticks,
         "remedies": {named(result): over_seeds([result]) for result in found["remedies"]},

@@ -5,11 +5,14 @@ import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from pipelines.gpicl_settings import ALL_MODELS
 from training.gpicl.phases import PHASES
 
 KINDS = ("seen", "new", "unseen", "unseen_domains")
 PLACE_COLUMNS = ("model", "seed", "on", "examples", "accuracy")
 TRACE_COLUMNS = ("model", "log2_tasks", "width", "batch", "biased", "seed", "step", "loss", "seen", "unseen", "unseen_domains")
+DOMAIN_COLUMNS = ("examples", *ALL_MODELS)
+WAY_COLUMNS = ("step", "loss", "seen", "unseen", "unseen_domains")
 PHASE_COLUMNS = (
     "log2_tasks",
     "width",
@@ -54,7 +57,26 @@ def phases(found: Mapping[str, Any]) -> str:
     return as_csv(PHASE_COLUMNS, rows)
 
 
-TABLES: dict[str, Callable[[Mapping[str, Any]], str]] = {"positions.csv": positions, "traces.csv": traces, "phases.csv": phases}
+def unseen_domains(found: Mapping[str, Any]) -> str:
+    """Accuracy on unseen domains after so many examples, a column a model: its first training, empty where there was none."""
+    first = {result["model"]: result["unseen_domains"]["by_place"] for result in reversed(found["models"])}
+    length = len(next(iter(first.values())))
+    rows = [(at, *(first[model][at] if model in first else "" for model in ALL_MODELS)) for at in range(length)]
+    return as_csv(DOMAIN_COLUMNS, rows)
+
+
+def on_the_way(found: Mapping[str, Any]) -> str:
+    """Loss and accuracies while the first model trains."""
+    return as_csv(WAY_COLUMNS, [[row[name] for name in WAY_COLUMNS] for row in found["models"][0]["trace"]])
+
+
+TABLES: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "positions.csv": positions,
+    "traces.csv": traces,
+    "phases.csv": phases,
+    "unseen_domains.csv": unseen_domains,
+    "on_the_way.csv": on_the_way,
+}
 
 
 def as_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
