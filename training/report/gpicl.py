@@ -48,8 +48,8 @@ def gpicl_section(layout: Layout) -> dict[str, Any] | None:
             "chance": numbers["chance"],
             "settings": numbers["settings"],
             "domains": domains,
-            "rows": [model_row(name, numbers["models"][name], domains) for name in numbers["models"]]
-            + [yardstick_row(name, row, domains) for name, row in numbers["yardsticks"].items()],
+            "rows": [model_row(name, numbers["models"][name], domains) for name in NAMES if name in numbers["models"]]
+            + [yardstick_row(name, numbers["yardsticks"][name], domains) for name in NAMES if name in numbers["yardsticks"]],
             "by_examples": [*model_pictures(numbers, places), *domain_pictures(numbers, places)],
             "diagram": diagram_rows(numbers["diagram"]),
             "phases": [swatch(f"phase-{phase}", words) for phase, words in PHASES.items()],
@@ -95,8 +95,8 @@ def yardstick_row(name: str, row: Numbers, domains: Sequence[str]) -> dict[str, 
 def model_pictures(numbers: Numbers, places: pl.DataFrame) -> list[Picture]:
     """Of each transformer: accuracy after so many examples on each kind of sequences."""
     found = []
-    for name in numbers["models"]:
-        if name in ("transformer", "pairs"):
+    for name in ("transformer", "pairs"):
+        if name in numbers["models"]:
             lines = [(kind, words, curve(places, name, on)) for on, (kind, words) in ON.items()]
             found.append(picture(f"{NAMES[name]}, by what is judged", lines, numbers))
     return found
@@ -120,8 +120,8 @@ def curve(places: pl.DataFrame, model: str, on: str) -> tuple[list[float], list[
 
 def picture(title: str, lines: Sequence[tuple[str, str, tuple[list[float], list[float]]]], numbers: Numbers) -> Picture:
     """Lines over the number of examples."""
-    length = int(numbers["settings"]["context"])
-    x = charts.nice_scale(0.0, float(length), 4)
+    length = float(numbers["settings"]["context"])
+    x = charts.Scale(0.0, length, (0.0, length / 4, length / 2, 3 * length / 4, length))
     y = charts.nice_scale(min(0.0, *(min(ys) for _, _, (_, ys) in lines)), max(max(ys) for _, _, (_, ys) in lines), 4)
     told = "; ".join(f"{words} from {ys[0]:.2f} to {ys[-1]:.2f}" for _, words, (_, ys) in lines)
     drawing = charts.lines([(kind, *xy) for kind, _, xy in lines], x, y, ".0%", f"{title}: accuracy by examples: {told}")
