@@ -23,6 +23,7 @@ from training.collection import DomainTensors
 from training.episodes import generator_for
 from training.flows import outputs
 from training.gpicl.judge import ends, right, summary
+from training.gpicl.kept import Kept
 from training.gpicl.phases import phase_of
 from training.gpicl.run import Ground, field_of, gpicl, run_all, trials_of
 from training.gpicl.stage import gpicl_main, middle, numbers, write_gpicl
@@ -194,6 +195,32 @@ def test_a_workers_copy_of_the_ground_gives_the_same_figures(found: dict[str, An
     trial = trials_of(SMALL)["models"][1]
     ((_, again),) = run_all(ground, field_of(ground), [trial], 1)
     assert run_trial(trial, SMALL, field) | {"seconds": 0} == again | {"seconds": 0} == alone | {"seconds": 0}
+
+
+def test_a_run_that_was_cut_off_trains_only_what_is_missing(found: dict[str, Any], tmp_path: Path) -> None:
+    few = SMALL.model_copy(
+        update={"models": ["transformer", "pairs"], "remedies": Remedies(biased=[], batch=[]), "diagram": NONE}
+    )
+    ground, told = Ground(GROUND.train, GROUND.held_out, few), list[str]()
+
+    def kept(settings: Gpicl = few) -> Kept:
+        return Kept(tmp_path / "kept", [*GROUND.train, *GROUND.held_out], settings, torch.device("cpu"))
+
+    def cut(words: str) -> None:
+        raise KeyboardInterrupt(words)
+
+    with pytest.raises(KeyboardInterrupt):
+        gpicl(ground, kept=kept(), progress=cut)
+    assert len(list((tmp_path / "kept").iterdir())) == 1
+    again = gpicl(ground, kept=kept(), progress=told.append)
+    assert [words.startswith("kept") for words in told] == [True, False]
+    for result, expected in zip(again["models"], found["models"], strict=False):
+        assert result | {"seconds": 0} == json.loads(json.dumps(expected)) | {"seconds": 0}
+    trial = trials_of(few)["models"][0]
+    assert kept().get(trial) is not None
+    assert kept(few.model_copy(update={"learning_rate": 0.1})).get(trial) is None
+    assert kept(few.model_copy(update={"seeds": 3})).get(trial) is not None
+    assert kept().get(replace(trial, steps=11)) is None
 
 
 def test_each_training_has_its_purpose() -> None:

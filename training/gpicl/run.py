@@ -13,6 +13,7 @@ from pipelines.gpicl_settings import Gpicl
 from training.collection import DomainTensors
 from training.gpicl.inputs import inputs_of
 from training.gpicl.judge import Field
+from training.gpicl.kept import Kept
 from training.gpicl.sequences import Source
 from training.gpicl.trial import Trial, run_trial
 from training.gpicl.yardsticks import yardsticks
@@ -79,9 +80,17 @@ def trials_of(settings: Gpicl) -> dict[str, list[Trial]]:
     return {"models": models, "remedies": remedies, "diagram": diagram}
 
 
-def gpicl(ground: Ground, *, device: torch.device = CPU, workers: int = 1, progress: Progress | None = None) -> dict[str, Any]:
+def gpicl(
+    ground: Ground,
+    *,
+    device: torch.device = CPU,
+    workers: int = 1,
+    progress: Progress | None = None,
+    kept: Kept | None = None,
+) -> dict[str, Any]:
     """All trainings and yardsticks. On the CPU each training has one thread, so that `workers` (processes) change no figure.
 
+    Trainings that are `kept` are not done again, and those that end are kept.
     Raises ValueError (one line) as `field_of` and `run_trial` do, before any training where the data are at fault.
     """
     settings = ground.settings
@@ -89,10 +98,16 @@ def gpicl(ground: Ground, *, device: torch.device = CPU, workers: int = 1, progr
         field = field_of(ground, device)
         table, rate = yardsticks(field, settings.sequences, settings.n_way, settings.context)
     wanted = trials_of(settings)
-    distinct = list(dict.fromkeys(trial for trials in wanted.values() for trial in trials))
-    found: dict[Trial, dict[str, Any]] = {}
-    for trial, result in run_all(ground, field, distinct, workers if device == CPU else 1):
+    distinct = dict.fromkeys(trial for trials in wanted.values() for trial in trials)
+    found = {trial: result for trial in distinct if kept and (result := kept.get(trial))}
+    missing = [trial for trial in distinct if trial not in found]
+    if progress:
+        for _ in found:
+            progress("kept from a run that was cut off")
+    for trial, result in run_all(ground, field, missing, workers if device == CPU else 1):
         found[trial] = result
+        if kept:
+            kept.put(trial, result)
         if progress:
             progress(f"{trial.model}, 2^{trial.log2_tasks} tasks: {result['phase']}")
     return {

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pipelines.files import atomic_folder, read_json, write_json, write_text
@@ -9,6 +10,7 @@ from pipelines.layout import Layout
 from pipelines.params import Params
 from training.collection import load_collection
 from training.device import choose
+from training.gpicl.kept import Kept, forget
 from training.gpicl.run import Progress, by_role, gpicl
 from training.gpicl.tables import TABLES
 
@@ -20,7 +22,8 @@ ENDS = ("mean", "low", "high")
 def gpicl_main(params: Params, layout: Layout, workers: int | None = None, progress: Progress | None = None) -> dict[str, Any]:
     """Train and judge all that `params.gpicl` asks for. `workers`: processes on the CPU, by default one a core.
 
-    Raises ValueError (one line) as `load_collection` and `gpicl` do; nothing is written here.
+    Trainings that end are kept until `write_gpicl`, and a run that was cut off goes on from them. Raises ValueError (one line)
+    as `load_collection` and `gpicl` do.
     """
     if not layout.manifest.exists():
         raise ValueError(f"{layout.manifest}: missing; run `dvc repro` first, which makes the collection")
@@ -28,7 +31,8 @@ def gpicl_main(params: Params, layout: Layout, workers: int | None = None, progr
     roles = {name: str(entry["role"]) for name, entry in manifest["domains"].items()}
     ground = by_role(load_collection(layout, manifest), roles, params.gpicl)
     device = choose(params.training).device
-    found = gpicl(ground, device=device, workers=workers or os.cpu_count() or 1, progress=progress)
+    kept = Kept(kept_folder(layout), [*ground.train, *ground.held_out], params.gpicl, device)
+    found = gpicl(ground, device=device, workers=workers or os.cpu_count() or 1, progress=progress, kept=kept)
     return found | {"device": str(device)}
 
 
@@ -38,6 +42,12 @@ def write_gpicl(found: Mapping[str, Any], layout: Layout) -> None:
         for name, table in TABLES.items():
             write_text(target / name, table(found))
     write_json(layout.gpicl, numbers(found))
+    forget(kept_folder(layout))
+
+
+def kept_folder(layout: Layout) -> Path:
+    """Where trainings of a run that goes on are kept."""
+    return layout.state / "gpicl"
 
 
 def numbers(found: Mapping[str, Any]) -> dict[str, Any]:
