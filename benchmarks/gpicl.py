@@ -3,9 +3,9 @@
     python -m benchmarks.gpicl FOLDER --held NAME ... [--train NAME ...] [--workers N] [--keep DIR] [--set NAME=VALUE ...]
 
 FOLDER is a project or holds a file of features a domain, as for benchmarks.learner. Models are trained on the named domains,
-in this order, or on all but the held ones, with the settings of params.yaml's section `gpicl` and those that `--set` changes, e.g. `--set seeds=3` or
-`--set "diagram={log2_tasks: [0, 8, 16], widths: [64], seeds: [0], steps: 1500}"`. Prints Markdown. Trainings that end are kept
-in DIR, so that a run that was cut off goes on.
+in this order, or on all but the held ones, with the settings that params.yaml has in its section `gpicl` where `--set` says no
+others, e.g. `--set seeds=3` or `--set "diagram={log2_tasks: [0, 8, 16], widths: [64], seeds: [0], steps: 1500}"`. Prints
+Markdown. Trainings that end are kept in DIR, so that a run that was cut off goes on.
 """
 
 import argparse
