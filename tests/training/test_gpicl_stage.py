@@ -223,6 +223,11 @@ def test_a_run_that_was_cut_off_trains_only_what_is_missing(found: dict[str, Any
     assert kept().get(replace(trial, steps=11)) is None
 
 
+def test_a_domain_named_like_a_kind_of_tasks_is_told_in_a_line() -> None:
+    with pytest.raises(ValueError, match=r"^domain 'unseen': stage gpicl's tables use that word; name the domain otherwise$"):
+        field_of(Ground(GROUND.train, [gaussian("unseen", 6, 16, 3)], SMALL))
+
+
 def test_each_training_has_its_purpose() -> None:
     trials = trials_of(SMALL.model_copy(update={"seeds": 2}))
     assert [(trial.model, trial.seed) for trial in trials["models"][:3]] == [

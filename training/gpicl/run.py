@@ -15,6 +15,7 @@ from training.gpicl.inputs import inputs_of
 from training.gpicl.judge import Field
 from training.gpicl.kept import Kept
 from training.gpicl.sequences import Source
+from training.gpicl.tables import KINDS
 from training.gpicl.trial import Trial, run_trial
 from training.gpicl.yardsticks import yardsticks
 from training.measure.run import threads
@@ -33,7 +34,13 @@ class Ground:
 
 
 def field_of(ground: Ground, device: torch.device = CPU) -> Field:
-    """The domains as sources of sequences. Raises ValueError (one line) as `Source` and `inputs_of` do."""
+    """The domains as sources of sequences.
+
+    Raises ValueError (one line) as `Source` and `inputs_of` do, and for a domain named like what stands beside it in tables.
+    """
+    for domain in ground.held_out:
+        if domain.name in KINDS:
+            raise ValueError(f"domain {domain.name!r}: stage gpicl's tables use that word; name the domain otherwise")
     train = [domain.in_splits("train") for domain in ground.train]
     inputs = inputs_of(
         {domain.name: domain for domain in [*train, *ground.held_out]},
