@@ -82,6 +82,11 @@ class Layout:
         return self.root / "reports"
 
     @property
+    def mechanism(self) -> Path:
+        """What stage mechanism found, in numbers; its plots lie in a folder of that name beside it."""
+        return self.root / "reports" / "mechanism.json"
+
+    @property
     def state(self) -> Path:
         """What this machine remembers between runs (server, stage times, partial downloads); never in git or DVC."""
         return self.root / ".tessera"

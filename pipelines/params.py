@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from pipelines.cards import DOMAIN_ID
 from pipelines.curation import Curation
 from pipelines.licences import allowed, canonical
+from pipelines.mechanism_settings import Mechanism
 from pipelines.settings import Settings, read_yaml, validate
 from pipelines.training_settings import Encoding, Training
 from pipelines.transfer import Rules
@@ -88,6 +89,7 @@ class Params(Settings):
     encoding: Encoding = Encoding()
     training: Training = Training()
     measurement: Measurement = Measurement()
+    mechanism: Mechanism = Mechanism()
 
     @field_validator("domains")
     @classmethod
