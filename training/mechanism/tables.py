@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from pipelines.files import atomic_folder, write_text
 from training.mechanism.experiment import GD, GD_PLUS_PLUS
 from training.mechanism.run import AGREEMENT, Found
@@ -90,6 +92,19 @@ def as_csv(header: Sequence[str], rows: Iterator[Row]) -> str:
     writer.writerow(header)
     writer.writerows([f"{cell:.6g}" if isinstance(cell, float) else cell for cell in row] for row in rows)
     return text.getvalue()
+
+
+TEXT, WHOLE = (
+    {"model", "product", "stretched"},
+    {"seed", "step", "layer", "head", "row", "column"},
+)  # columns; others are floats
+
+
+def read_table(target: Path, name: str) -> pl.DataFrame:
+    """A table of the folder `target`. Raises OSError or PolarsError where it is missing or of another form."""
+    header, _ = TABLES[name]
+    kinds = {column: pl.String if column in TEXT else pl.Int64 if column in WHOLE else pl.Float64 for column in header}
+    return pl.read_csv(target / f"{name}.csv", schema=kinds)
 
 
 Table = tuple[Sequence[str], Callable[[Sequence[Found]], Iterator[Row]]]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import polars as pl
@@ -9,8 +10,9 @@ from markupsafe import Markup
 
 from pipelines.files import read_json
 from pipelines.layout import Layout
+from training.mechanism.likeness import STEPS
 from training.mechanism.stage import folder
-from training.mechanism.tables import TABLES
+from training.mechanism.tables import TABLES, read_table
 from training.report import charts
 from training.report.charts import swatch
 from training.report.matrices import heat_map, scatter
@@ -18,7 +20,8 @@ from training.report.matrices import heat_map, scatter
 NAMES = {"loss": ("learner", "trained attention"), "loss_gd": ("class_mean", "gradient descent")}
 NAMES |= {"loss_gd_plus_plus": ("ridge", "GD++")}
 ALIKE = {"gd": "GD", "gd_plus_plus": "GD++"}
-RULES = {"class_mean": "Class mean", "ridge": "Ridge", "readout": "Its read-out alone"}
+RULES = ("class_mean", *(f"gd_{steps}" for steps in STEPS), "ridge", "readout")
+RULE_WORDS = {"class_mean": "Class mean", "ridge": "Ridge", "readout": "Its read-out alone"}
 MEASURES = ("same_label", "score_cosine", "sensitivity_cosine", "prediction_difference")
 PRODUCTS = {"key_query": "KᵀQ", "projection_value": "P V"}
 Numbers = Mapping[str, Any]
@@ -39,21 +42,23 @@ def mechanism_section(layout: Layout) -> dict[str, Any] | None:
         return None
     numbers = read_json(layout.mechanism)
     try:
-        tables = {name: pl.read_csv(folder(layout) / f"{name}.csv", infer_schema_length=None) for name in TABLES}
-        models = [name for name, row in numbers.items() if isinstance(row, dict) and "sensitivity_cosine" in row]
+        tables = {name: read_table(folder(layout), name) for name in TABLES}
+        models = tables["training"]["model"].unique(maintain_order=True).to_list()  # JSON has them by name
+        stacks = [name for name in models if name.endswith(("_layer", "_layers"))]  # of linear attention, one head, tied
         return {
             "legend": [swatch(*NAMES[name]) for name in NAMES],
             "rows": [model_row(name, numbers[name]) for name in models],
             "losses": [
                 loss_chart(name, tables["training"]) for name in models if "softmax" not in name and "heads" not in name
             ],
-            "agreement": agreement_chart(tables["training"], numbers["one_layer"]["like"]),
+            "agreement": agreement_chart(tables["one_layer"]),
             "weights": weight_maps(tables["weights"]),
             "predictions": [
                 Picture(words(name), scatter_of(name, tables["predictions"]), f"across: {ALIKE[numbers[name]['like']]}")
                 for name in models
             ],
-            "stretched": stretched_rows(tables["out_of_range"]),
+            "stretched": stretched_rows(tables["out_of_range"], {name: numbers[name]["like"] for name in stacks}),
+            "stacks": [words(name) for name in stacks],
             "shots": learner_tables(numbers.get("learner", {})),
         }
     except (OSError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
@@ -107,15 +112,15 @@ def loss_chart(name: str, training: pl.DataFrame) -> Picture:
     return Picture(words(name), charts.lines(drawn, x, y, "g", alt))
 
 
-def agreement_chart(training: pl.DataFrame, like: str) -> Picture:
+def agreement_chart(one_layer: pl.DataFrame) -> Picture:
     """Of one layer: cosine of the sensitivities and distance of the predictions on the way, mean over seeds."""
-    rows = training.filter(pl.col("model") == "one_layer").group_by("step", maintain_order=True).mean().sort("step")
-    steps = rows["step"].to_list()
-    drawn = [(kind, steps, rows[f"{like}.{name}"].to_list()) for kind, name in (("learner", MEASURES[2]), ("knn", MEASURES[3]))]
-    x, y = charts.nice_scale(0.0, float(max(steps)), 4), charts.nice_scale(min(0.0, *drawn[0][2]), 1.0, 4)
-    alt = f"Cosine of the sensitivities from {drawn[0][2][0]:.3f} to {drawn[0][2][-1]:.4f}"
-    alt += f", distance of the predictions from {drawn[1][2][0]:.3f} to {drawn[1][2][-1]:.4f}"
-    return Picture("Agreement with the gradient step", charts.lines(drawn, x, y, "g", alt))
+    steps = one_layer["step"].to_list()
+    cosines, distances = (one_layer[name].to_list() for name in MEASURES[2:])
+    x, y = charts.nice_scale(0.0, float(max(steps)), 4), charts.nice_scale(min(0.0, *cosines), 1.0, 4)
+    alt = f"Cosine of the sensitivities from {cosines[0]:.3f} to {cosines[-1]:.4f}"
+    alt += f", distance of the predictions from {distances[0]:.3f} to {distances[-1]:.4f}"
+    drawn = charts.lines([("learner", steps, cosines), ("knn", steps, distances)], x, y, "g", alt)
+    return Picture("Agreement with the gradient step", drawn)
 
 
 def weight_maps(weights: pl.DataFrame) -> list[Picture]:
@@ -140,18 +145,27 @@ def scatter_of(name: str, predictions: pl.DataFrame) -> Markup:
     return scatter(pairs, f"{len(pairs)} predictions of {words(name)} over its reference's, {apart:.3f} apart on average")
 
 
-def stretched_rows(out_of_range: pl.DataFrame) -> list[dict[str, Any]]:
-    """Loss of one layer and of the gradient step on wider tasks, mean over seeds."""
-    rows = out_of_range.filter(pl.col("model") == "one_layer")
-    means = rows.group_by("stretched", "factor", maintain_order=True).mean()
-    return means.select("stretched", "factor", "loss", "loss_gd").to_dicts()
+def stretched_rows(out_of_range: pl.DataFrame, like: Mapping[str, str]) -> list[dict[str, Any]]:
+    """A row a stretch: the loss of each model and of its reference, mean over seeds, in words."""
+    means = out_of_range.group_by("stretched", "factor", "model", maintain_order=True).agg(pl.col(list(NAMES)).mean())
+    rows = []
+    for (stretched, factor), part in means.group_by("stretched", "factor", maintain_order=True):
+        of = {row["model"]: row for row in part.iter_rows(named=True)}
+        cells = [loss_words(of[name][column]) for name, reference in like.items() for column in ("loss", f"loss_{reference}")]
+        rows.append({"what": {"input_range": "inputs", "scale": "weights"}[str(stretched)], "factor": factor, "cells": cells})
+    return rows
+
+
+def loss_words(value: float) -> str:
+    """A loss that may be anything: past all numbers it is said in words."""
+    return f"{value:.4f}" if value < 1000 else f"{value:.1e}" if isfinite(value) else "past all numbers"
 
 
 def learner_tables(learner: Numbers) -> list[dict[str, Any]]:
     """One table a number of shots: the project's own learner beside each rule, mean over held-out domains."""
     tables = []
     for shot, row in learner.get("mean", {}).items():
-        rules = [(rule_words(name), [measures[of] for of in MEASURES]) for name, measures in row.items() if name != "like"]
+        rules = [(rule_words(name), [row[name][of] for of in MEASURES]) for name in RULES if name in row]
         tables.append({"title": shot.replace("_", "-"), "rows": rules, "like": rule_words(row["like"])})
     return tables
 
@@ -159,4 +173,4 @@ def learner_tables(learner: Numbers) -> list[dict[str, Any]]:
 def rule_words(name: str) -> str:
     """A rule's name as people say it."""
     steps = name.removeprefix("gd_")
-    return RULES.get(name) or f"{steps} gradient step{'' if steps == '1' else 's'}"
+    return RULE_WORDS.get(name) or f"{steps} gradient step{'' if steps == '1' else 's'}"
