@@ -81,6 +81,8 @@ def _row(model: Model, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         values["key_query_likeness"] = [run["key_query_likeness"] for run in runs]
         values["output_row_likeness"] = [run["output_row_likeness"] for run in runs]
     row: dict[str, Any] = {name: _mean(each) for name, each in values.items()}
+    if "rates" in runs[0]:
+        row["eta_by_layer"] = [_mean(of) for of in zip(*(run["rates"]["eta"] for run in runs), strict=True)]
     row["layers"], row["seeds"], row["like"] = model.shape.layers, len(runs), like
     for name, of in rates.items():
         row[f"loss_{name}"] = runs[0][f"loss_{name}"]

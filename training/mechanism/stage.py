@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,11 @@ def folder(layout: Layout) -> Path:
 
 
 def rounded(value: Any) -> Any:
-    """The same with floats of a few digits: more would be noise in every diff."""
+    """The same with floats of a few digits, for more would be noise in every diff; what is no number, or past all, is none."""
     if isinstance(value, dict):
         return {name: rounded(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [rounded(inner) for inner in value]
-    return round(value, DIGITS) if isinstance(value, float) else value
+    if isinstance(value, float):
+        return round(value, DIGITS) if isfinite(value) else None
+    return value

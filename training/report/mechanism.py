@@ -1,6 +1,6 @@
 """The section on gradient descent in the forward pass: only where stage mechanism has run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -88,8 +88,13 @@ def model_row(name: str, row: Numbers) -> dict[str, Any]:
             (row[column], row["intervals"][column])
             for column in ("sensitivity_cosine", "sensitivity_l2", "prediction_difference")
         ],
-        "eta": (row["eta_learned"], row[row["like"]]["eta"]) if "eta_learned" in row else None,
+        "eta": (rate_words(row["eta_by_layer"]), rate_words(row[row["like"]]["eta"])) if "eta_learned" in row else None,
     }
+
+
+def rate_words(rates: Sequence[float]) -> str:
+    """The rate of all layers, or that of each where they differ."""
+    return ", ".join(dict.fromkeys(f"{rate:.2f}" for rate in rates))
 
 
 def loss_chart(name: str, training: pl.DataFrame) -> Picture:
