@@ -243,6 +243,15 @@ def test_a_held_out_domain_with_too_few_classes_is_one_line(project: Path) -> No
     assert (project / "models" / "measurement" / "results.parquet").read_bytes() == before
 
 
+def test_mechanism_runs_where_it_is_asked_for_alone(project: Path) -> None:
+    asked = "training/dvc.yaml:mechanism"
+    assert not (project / "reports" / "mechanism.json").exists()
+    assert stages_run(dvc(project, "repro", asked)) == {asked}
+    found = json.loads((project / "reports" / "mechanism.json").read_text())
+    assert -1 <= found["one_layer"]["sensitivity_cosine"] <= 1
+    assert set(found["learner"]) == {"shells", "mean"}
+
+
 def test_a_swap_costs_one_domain_and_leaves_no_trace(project: Path) -> None:
     write_archive(project / "bark.zip", offset=77)
     write_card(project, "bark")
