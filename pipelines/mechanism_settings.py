@@ -49,6 +49,13 @@ class Mechanism(Settings):
             raise ValueError(f"expected numbers from 2 on: a single layer shares its weights with none, found {value}")
         return value
 
+    @field_validator("learner_episodes")
+    @classmethod
+    def _none_or_some(cls, value: int) -> int:
+        if value == 1:
+            raise ValueError("expected 0 or at least 2, for an interval; found 1")
+        return value
+
     @model_validator(mode="after")
     def _fits_memory(self) -> "Mechanism":
         for name in ("batch", "evaluation_tasks"):

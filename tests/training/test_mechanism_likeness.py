@@ -1,7 +1,5 @@
 """Which rule a learner is like: the comparison on episodes whose answers are known."""
 
-from collections.abc import Callable
-
 import pytest
 import torch
 from torch import Tensor
@@ -83,21 +81,15 @@ def test_sensitivities_are_slopes_of_the_scores() -> None:
     assert float(told_BQW.abs().mean()) > 0.1
 
 
-def test_a_rule_is_wholly_like_itself_at_any_scale_and_unlike_its_opposite() -> None:
-    features_ND, episodes = drawn()
-    own = scored(ridge, features_ND, episodes)
-
-    def times(factor: float) -> Callable[..., Tensor]:
-        return lambda *words: factor * ridge(*words)
-
-    same = compare(own, scored(times(7.0), features_ND, episodes), episodes)
-    assert [float(same[name].min()) for name in ("same_label", "score_cosine", "sensitivity_cosine")] == pytest.approx(
-        [1, 1, 1]
-    )
+def test_scores_are_wholly_like_themselves_at_any_scale_and_unlike_their_opposite() -> None:
+    own_BQW = torch.randn(6, 7, 3, generator=torch.Generator().manual_seed(0))
+    own_BQW = own_BQW - own_BQW.mean(-1, keepdim=True)
+    same = compare(own_BQW, 7.0 * own_BQW)
+    assert [float(same[name].min()) for name in ("same_label", "score_cosine")] == pytest.approx([1, 1])
     assert float(same["prediction_difference"].max()) < 1e-3
-    against = compare(own, scored(times(-1.0), features_ND, episodes), episodes)
-    assert float(against["sensitivity_cosine"].max()) == pytest.approx(-1)
-    assert float(against["prediction_difference"].mean()) > 0.01
+    against = compare(own_BQW, -own_BQW)
+    assert float(against["score_cosine"].max()) == pytest.approx(-1)
+    assert float(against["prediction_difference"].mean()) > 0.1
 
 
 def test_the_best_rate_is_best() -> None:

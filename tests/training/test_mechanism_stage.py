@@ -75,7 +75,7 @@ def test_the_numbers_have_the_promised_form(made: Mechanism) -> None:
             assert low <= row[measure] <= high
         assert ("eta_learned" in row) == ("interpolated" in row) == ("softmax" not in name)
     last = made.numbers["one_layer"]["interpolated"]
-    assert last["1"] == pytest.approx(made.numbers["one_layer"]["loss_gd"], abs=2e-6)  # the way ends at the gradient step
+    assert last["100"] == pytest.approx(made.numbers["one_layer"]["loss_gd"], abs=2e-6)  # the way ends at the gradient step
     assert last["0"] == pytest.approx(made.numbers["one_layer"]["loss"], abs=2e-6)
     assert len(made.numbers["two_layers_untied"]["eta_by_layer"]) == 2
 
@@ -184,6 +184,7 @@ def test_a_learner_is_compared_over_held_out_domains(tmp_path: Path, encoder_fil
         ({"layers": [1, 11]}, "mechanism.layers: expected different whole numbers in 1 to 10, found [1, 11]"),
         ({"untied_layers": [1]}, "mechanism.untied_layers: expected numbers from 2 on"),
         ({"context": 4096, "dimensions": 256}, "mechanism: batch x context x dimensions: expected at most 500000000 numbers"),
+        ({"learner_episodes": 1}, "mechanism.learner_episodes: expected 0 or at least 2"),
         ({"heads": 3}, "mechanism.heads: unknown field"),
     ],
 )

@@ -7,9 +7,9 @@ Shape letters: B episodes, S supports, Q queries, W ways, D features.
 """
 
 import copy
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from math import exp
 
 import torch
 from scipy.optimize import minimize_scalar
@@ -22,8 +22,10 @@ from training.evaluate import Scorer
 from training.learner import MOVES, Learner
 
 STEPS = (1, 5, 25)  # of gradient descent
+MEASURES = ("same_label", "score_cosine", "sensitivity_cosine", "prediction_difference")
 CHUNK = 20  # episodes at once
-WIDEST = 12.0  # of the search for a temperature or a rate: factors of e to either side
+SEARCHED = 500  # episodes that a rate is searched on
+WIDEST = 12.0  # factors of e to either side, of the search for a temperature
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ def rules(learner: Learner, features_ND: Tensor, episodes: Episodes) -> dict[str
 
 def best_rate(features_ND: Tensor, episodes: Episodes, steps: int) -> float:
     """The rate with the least squared error on the queries' labels, by a line search; beyond 2 descent would diverge."""
+    episodes = episodes.part(0, SEARCHED)
     target_BQW = one_hot(episodes.query_label_BQ, episodes.n_way).float() - 1 / episodes.n_way
     given = (features_ND[episodes.support_BS], episodes.support_label_BS, features_ND[episodes.query_BQ], episodes.n_way)
 
@@ -84,34 +87,51 @@ def best_rate(features_ND: Tensor, episodes: Episodes, steps: int) -> float:
 
 
 def scored(scorer: Scorer, features_ND: Tensor, episodes: Episodes) -> Scored:
-    """Scores and sensitivities of all queries, a chunk of episodes at a time."""
-    found = []
+    """Scores and sensitivities of all queries."""
+    query_BQD = features_ND[episodes.query_BQ].requires_grad_()
+    with torch.enable_grad():
+        score_BQW = scorer(features_ND[episodes.support_BS], episodes.support_label_BS, query_BQD, episodes.n_way)
+        sums_W = score_BQW.sum(dim=(0, 1))  # no query sees another
+        slopes = [torch.autograd.grad(each, query_BQD, retain_graph=True)[0] for each in sums_W]
+    score_BQW, slope_BQWD = score_BQW.detach().float(), torch.stack(slopes, dim=2)
+    return Scored(score_BQW - score_BQW.mean(-1, keepdim=True), slope_BQWD - slope_BQWD.mean(2, keepdim=True))
+
+
+def likenesses(learner: Learner, features_ND: Tensor, episodes: Episodes) -> dict[str, dict[str, Tensor]]:
+    """How like the learner each rule is: by rule and measure a mean over each episode's queries, [B].
+
+    How often both choose the same label, cosines of scores and of sensitivities, and the distance of the probabilities.
+    Sensitivities are large, so they are compared a chunk of episodes at a time.
+    """
+    others = rules(learner, features_ND, episodes)
+    own: list[Tensor] = []
+    found: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in others}  # scores, cosines of the sensitivities
     for start in range(0, len(episodes), CHUNK):
         part = episodes.part(start, start + CHUNK)
-        query_BQD = features_ND[part.query_BQ].requires_grad_()
-        with torch.enable_grad():
-            score_BQW = scorer(features_ND[part.support_BS], part.support_label_BS, query_BQD, part.n_way)
-            each = [
-                torch.autograd.grad(score_BQW[..., way].sum(), query_BQD, retain_graph=True)[0] for way in range(part.n_way)
-            ]
-        slope_BQWD = torch.stack(each, dim=2)  # no query sees another
-        score_BQW = score_BQW.detach().float()
-        found.append((score_BQW - score_BQW.mean(-1, keepdim=True), slope_BQWD - slope_BQWD.mean(2, keepdim=True)))
-    return Scored(torch.cat([score for score, _ in found]), torch.cat([slope for _, slope in found]))
+        one = scored(learner, features_ND, part)
+        own.append(one.score_BQW)
+        for name, rule in others.items():
+            other = scored(rule, features_ND, part)
+            alike_BQ = cosine_similarity(one.sensitivity_BQWD.flatten(2), other.sensitivity_BQWD.flatten(2), dim=-1)
+            found[name].append((other.score_BQW, alike_BQ))
+    weight_BQ, own_BQW = episodes.weight_BQ, torch.cat(own)
+    table = {}
+    for name, parts in found.items():
+        score_BQW, alike_BQ = (torch.cat([part[which] for part in parts]) for which in (0, 1))
+        each = compare(own_BQW, score_BQW) | {"sensitivity_cosine": alike_BQ}
+        table[name] = {measure: (each[measure] * weight_BQ).sum(1) / weight_BQ.sum(1) for measure in MEASURES}
+    return table
 
 
-def compare(learner: Scored, rule: Scored, episodes: Episodes) -> dict[str, Tensor]:
-    """Means over each episode's queries, [B]: how often both choose the same label, cosines, and distance of probabilities."""
-    own_BQW = softmax(learner.score_BQW, dim=-1)
-    nearest = nearest_scale(own_BQW, rule.score_BQW)
-    each_BQ = {
-        "same_label": (learner.score_BQW.argmax(-1) == rule.score_BQW.argmax(-1)).float(),
-        "score_cosine": cosine_similarity(learner.score_BQW, rule.score_BQW, dim=-1),
-        "sensitivity_cosine": cosine_similarity(learner.sensitivity_BQWD.flatten(2), rule.sensitivity_BQWD.flatten(2), dim=-1),
-        "prediction_difference": (own_BQW - softmax(nearest * rule.score_BQW, dim=-1)).norm(dim=-1),
+def compare(own_BQW: Tensor, score_BQW: Tensor) -> dict[str, Tensor]:
+    """Of the scores alone, for each query, [B, Q]."""
+    share_BQW = softmax(own_BQW, dim=-1)
+    nearest = nearest_scale(share_BQW, score_BQW)
+    return {
+        "same_label": (own_BQW.argmax(-1) == score_BQW.argmax(-1)).float(),
+        "score_cosine": cosine_similarity(own_BQW, score_BQW, dim=-1),
+        "prediction_difference": (share_BQW - softmax(nearest * score_BQW, dim=-1)).norm(dim=-1),
     }
-    weight_BQ = episodes.weight_BQ
-    return {name: (value * weight_BQ).sum(1) / weight_BQ.sum(1) for name, value in each_BQ.items()}
 
 
 def nearest_scale(own_BQW: Tensor, score_BQW: Tensor) -> float:
@@ -119,18 +139,7 @@ def nearest_scale(own_BQW: Tensor, score_BQW: Tensor) -> float:
     size = float(score_BQW.std().clamp(min=1e-12))
 
     def loss(log_scale: float) -> float:
-        return -float((own_BQW * torch.log_softmax(score_BQW * (2.718281828459045**log_scale / size), dim=-1)).sum(-1).mean())
+        return -float((own_BQW * torch.log_softmax(score_BQW * (exp(log_scale) / size), dim=-1)).sum(-1).mean())
 
     found: float = minimize_scalar(loss, bounds=(-WIDEST, WIDEST), method="bounded").x
-    return float(2.718281828459045**found / size)
-
-
-Likeness = Mapping[str, Mapping[str, Tensor]]  # rule -> measure -> [B]
-Progress = Callable[[str], None]
-
-
-def likenesses(learner: Learner, features_ND: Tensor, episodes: Episodes) -> dict[str, dict[str, Tensor]]:
-    """What `compare` finds of each rule."""
-    own = scored(learner, features_ND, episodes)
-    others = rules(learner, features_ND, episodes)
-    return {name: compare(own, scored(rule, features_ND, episodes), episodes) for name, rule in others.items()}
+    return exp(found) / size

@@ -13,7 +13,8 @@ from training.collection import load_collection
 from training.episodes import Episodes, evaluation_episodes
 from training.evaluate import interval, mean_interval
 from training.learner import load_learner
-from training.mechanism.likeness import Progress, likenesses
+from training.mechanism.likeness import likenesses
+from training.mechanism.run import Progress
 from training.seen import features_of
 
 MEAN = "mean"

@@ -89,10 +89,9 @@ def _row(model: Model, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         row[name] = {measure: _mean([run[name][measure] for run in runs]) for measure in AGREEMENT}
         row[name] |= {"eta": list(of.eta), "gamma": list(of.gamma)}
     row["eta_line_searched"] = _mean(rates[GD].eta)
-    if "interpolated" in runs[0]:
-        row["interpolated"] = {
-            f"{share:g}": _mean([run["interpolated"][share] for run in runs]) for share in runs[0]["interpolated"]
-        }
+    if "interpolated" in runs[0]:  # by per cent of the way: DVC reads a dot in a name as a level
+        shares = runs[0]["interpolated"]
+        row["interpolated"] = {f"{100 * share:.0f}": _mean([run["interpolated"][share] for run in runs]) for share in shares}
     row["intervals"] = {name: over_seeds(each) for name, each in values.items()}
     return row
 

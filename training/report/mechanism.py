@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from pipelines.files import read_json
 from pipelines.layout import Layout
-from training.mechanism.likeness import STEPS
+from training.mechanism.likeness import MEASURES, STEPS
 from training.mechanism.stage import folder
 from training.mechanism.tables import TABLES, read_table
 from training.report import charts
@@ -22,7 +22,6 @@ NAMES |= {"loss_gd_plus_plus": ("ridge", "GD++")}
 ALIKE = {"gd": "GD", "gd_plus_plus": "GD++"}
 RULES = ("class_mean", *(f"gd_{steps}" for steps in STEPS), "ridge", "readout")
 RULE_WORDS = {"class_mean": "Class mean", "ridge": "Ridge", "readout": "Its read-out alone"}
-MEASURES = ("same_label", "score_cosine", "sensitivity_cosine", "prediction_difference")
 PRODUCTS = {"key_query": "KᵀQ", "projection_value": "P V"}
 Numbers = Mapping[str, Any]
 
