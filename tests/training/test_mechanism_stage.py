@@ -80,13 +80,6 @@ def test_the_numbers_have_the_promised_form(made: Mechanism) -> None:
     assert len(made.numbers["two_layers_untied"]["eta_by_layer"]) == 2
 
 
-def test_the_number_of_processes_changes_no_figure(made: Mechanism) -> None:
-    few = SMALL.model_copy(update={"layers": [1], "untied_layers": [], "seeds": 1})
-    alone, together = run_trials(few, 1), run_trials(few, 2)
-    assert alone == together
-    assert alone[0]["loss"] == made.found[0]["loss"]
-
-
 def test_an_interval_over_seeds_is_students() -> None:
     low, high = over_seeds([1.0, 2.0, 3.0])
     assert low == pytest.approx(2 - 4.302653 / 3**0.5, abs=1e-5)
