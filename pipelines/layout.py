@@ -82,6 +82,16 @@ class Layout:
         return self.root / "reports"
 
     @property
+    def mechanism(self) -> Path:
+        """What stage mechanism found, in numbers; its plots lie in a folder of that name beside it."""
+        return self.root / "reports" / "mechanism.json"
+
+    @property
+    def gpicl(self) -> Path:
+        """What stage gpicl found, in numbers; its tables lie in a folder of that name beside it."""
+        return self.root / "reports" / "gpicl.json"
+
+    @property
     def state(self) -> Path:
         """What this machine remembers between runs (server, stage times, partial downloads); never in git or DVC."""
         return self.root / ".tessera"

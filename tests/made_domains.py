@@ -67,6 +67,15 @@ def write_params(root: Path, domains: dict[str, str], **sections: Any) -> None:
             "n_query": 3,
         },
         "measurement": {"episodes": 20, "steps": 4, "n_shots": [1, 5], "n_query": 5},
+        "mechanism": {
+            "dimensions": 2,
+            "steps": 10,
+            "batch": 8,
+            "evaluation_tasks": 100,
+            "layers": [1],
+            "untied_layers": [],
+            "seeds": 1,
+        },
     }
     (root / "params.yaml").write_text(yaml.safe_dump(params | sections, sort_keys=False))
 

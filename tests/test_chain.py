@@ -14,6 +14,10 @@ import pytest
 import yaml
 from made_domains import make_project, write_archive, write_card, write_params
 
+from pipelines.params import load_params
+from training.mechanism.run import run_trials, table
+from training.mechanism.stage import rounded
+
 ROOT = Path(__file__).parents[1]
 ROLES = {"pebbles": "train", "leaves": "train", "shells": "held_out", "sand": "spare"}
 
@@ -241,6 +245,17 @@ def test_a_held_out_domain_with_too_few_classes_is_one_line(project: Path) -> No
     assert "shells" in lines[0]
     assert "7" in lines[0]
     assert (project / "models" / "measurement" / "results.parquet").read_bytes() == before
+
+
+def test_mechanism_runs_where_it_is_asked_for_alone(project: Path) -> None:
+    asked = "training/dvc.yaml:mechanism"
+    assert not (project / "reports" / "mechanism.json").exists()
+    assert stages_run(dvc(project, "repro", asked)) == {asked}
+    found = json.loads((project / "reports" / "mechanism.json").read_text())
+    settings = load_params(project / "params.yaml").mechanism
+    alone = rounded(table(settings, run_trials(settings, workers=1)))
+    assert {name: found[name] for name in alone} == alone  # the number of processes changes no figure
+    assert set(found["learner"]) == {"shells", "mean"}
 
 
 def test_a_swap_costs_one_domain_and_leaves_no_trace(project: Path) -> None:

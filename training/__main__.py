@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 STAGES = {
     "train": "meta-train the learner on the train domains of params.yaml",
     "measure": "held-out accuracy, and what removing or replacing each train domain does to it",
+    "mechanism": "gradient descent in the forward pass, of attention trained on regression and of the learner",
+    "gpicl": "general-purpose in-context learning: memorising tasks, recognising them, learning to learn",
     "report": "write reports/index.html, reports/metrics.json and reports/plots/",
 }
 RUN = "dvc repro, then the summary: what `make run` does. In several processes: torchrun --nproc_per_node N -m training run"
@@ -75,6 +77,8 @@ def _lead(arguments: argparse.Namespace, layout: Layout, ranks: "Ranks | None") 
     flow = {
         "train": lambda: flows.train_flow(params, layout, ranks),
         "measure": lambda: flows.measure_flow(params, layout),
+        "mechanism": lambda: flows.mechanism_flow(params, layout),
+        "gpicl": lambda: flows.gpicl_flow(params, layout),
         "report": lambda: flows.report_flow(layout),
     }[command]
     return run_stage(layout, command, "", flow, flows.outputs(command, layout))

@@ -99,6 +99,44 @@ def accuracy_rows(results: pl.DataFrame) -> list[dict[str, Any]]:
     return rows
 
 
+def mechanism_flow(params: Params, layout: Layout) -> str:
+    """Attention trained on regression in context beside gradient descent, and the learner beside classical rules."""
+    from training.mechanism.models import models
+    from training.mechanism.stage import mechanism, write_mechanism
+
+    def body() -> str:
+        asked = params.mechanism
+        looks = len(params.in_role("held_out")) * len(params.measurement.n_shots) if asked.learner_episodes else 0
+        trainings = len(models(asked)) * asked.seeds
+        progress = watched.Progress("mechanism", trainings + looks, "trainings and looks")
+        made = watched.run_task("mechanism", lambda: mechanism(params, layout, progress=lambda name: progress.add(1, name)))
+        progress.close()
+        write_mechanism(made, layout)
+        one = made.numbers["one_layer"]
+        cosine, difference = one["sensitivity_cosine"], one["prediction_difference"]
+        return f"{trainings} trainings; one layer is a gradient step to cosine {cosine:.4f}, predictions {difference:.3f} apart"
+
+    return watched.run_flow("mechanism", "", body)
+
+
+def gpicl_flow(params: Params, layout: Layout) -> str:
+    """Sequence models trained on projected and permuted tasks, beside yardsticks; which phase each has come to."""
+    from training.gpicl.run import trials_of
+    from training.gpicl.stage import gpicl_main, write_gpicl
+
+    def body() -> str:
+        trials = {trial for part in trials_of(params.gpicl).values() for trial in part}
+        progress = watched.Progress("gpicl", len(trials), "trainings")
+        found = watched.run_task("gpicl", lambda: gpicl_main(params, layout, progress=lambda name: progress.add(1, name)))
+        progress.close()
+        write_gpicl(found, layout)
+        best = max(found["models"], key=lambda result: float(result["unseen_domains"]["end"]["mean"]))
+        end = best["unseen_domains"]["end"]["mean"]
+        return f"{len(trials)} trainings; {best['model']} on unseen domains {end:.3f}, chance {found['chance']:.3f}"
+
+    return watched.run_flow("gpicl", "", body)
+
+
 def report_flow(layout: Layout) -> str:
     """Write the report, the metrics and the plots."""
     from training.report import terminal_summary, write_report
@@ -118,6 +156,8 @@ def outputs(stage: str, layout: Layout) -> list[Path]:
     return {
         "train": [layout.model, layout.best_model, layout.training_log, layout.validation_log, layout.live],
         "measure": [layout.measurement],
+        "mechanism": [layout.mechanism, layout.mechanism.with_suffix("")],
+        "gpicl": [layout.gpicl, layout.gpicl.with_suffix("")],
         "report": [reports / "index.html", reports / "metrics.json", reports / "plots"],
     }[stage]
 

@@ -16,6 +16,7 @@ from pipelines.cards import Card, load_card
 from pipelines.catalog import SIZES
 from pipelines.catalog.search import SCHEMA, SHOWN, catalogue, find, show
 from pipelines.curation import Curation, Duplicates, Quality, Splits
+from pipelines.gpicl_settings import Gpicl
 from pipelines.layout import Layout
 from pipelines.licences import canonical
 from pipelines.params import Measurement, Params, Training, load_params
@@ -90,7 +91,8 @@ def test_a_preset_is_whole(path: Path, cards: dict[str, Card]) -> None:
     params = load_params(path)
     assert set(params.domains) <= set(cards)
     written = yaml.safe_load(path.read_text(encoding="utf-8"))
-    for section, model in {"curation": Curation, "training": Training, "measurement": Measurement}.items():
+    models = {"curation": Curation, "training": Training, "measurement": Measurement, "gpicl": Gpicl}
+    for section, model in models.items():
         assert set(written[section]) == set(model.model_fields), "DVC needs every key"
     for section, part in {"splits": Splits, "quality": Quality, "duplicates": Duplicates}.items():
         assert set(written["curation"][section]) == set(part.model_fields)

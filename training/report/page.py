@@ -23,7 +23,9 @@ from training.report.compare import (
 )
 from training.report.episodes import episodes
 from training.report.findings import findings
+from training.report.gpicl import gpicl_section
 from training.report.inputs import Inputs
+from training.report.mechanism import mechanism_section
 from training.report.metrics import COMPARED, LEARNERS, judged_at
 from training.report.on_the_way import domain_rows
 from training.report.plots import data_uri
@@ -42,6 +44,8 @@ def render(inputs: Inputs, metrics: Mapping[str, Any], scored: pl.DataFrame, tab
         **_glance(inputs, metrics),
         **_curation(inputs, metrics, scored),
         **_learning(inputs, metrics),
+        mechanism=mechanism_section(inputs.layout),
+        gpicl=gpicl_section(inputs.layout),
         **_cost(inputs),
     )
 

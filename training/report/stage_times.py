@@ -10,6 +10,7 @@ from pipelines.files import read_json
 DOMAIN_STAGES = ("download", "embed", "curate", "encode")  # once a domain
 SHARED_STAGES = ("collect", "train", "measure")  # once a collection; run again after every swap
 ONCE_STAGES = ("encoder",)  # depends on no domain
+APART = ("report", "mechanism", "gpicl")  # no part of what a swap runs again, or not yet over
 GROUPS = ("encoder", "download", "embed", "curate", "encode", "collect", "train", "measure", "report")
 
 
@@ -48,8 +49,8 @@ def _read(path: Path) -> StageTime:
 
 
 def before_report(stages: Iterable[StageTime]) -> list[StageTime]:
-    """All but the report's own record: while it is being written, that one still tells of the run before."""
-    return [time for time in stages if time.group != "report"]
+    """All but what runs on request, and the report's own record: while it is written, it still tells of the run before."""
+    return [time for time in stages if time.group not in APART]
 
 
 def last_run(stages: Iterable[StageTime]) -> set[str]:
