@@ -65,9 +65,10 @@ class Values:
         """V of every subset over the seeds that it has; the mean over the held-out domains, or as `group_H` weighs them."""
         weight_H = self.groups_GH[-1] if group_H is None else group_H
         seeds_U = self.trained_US.sum(axis=1)
-        return np.sum(
+        found_U: Floats = np.sum(
             [w * a.mean(axis=2).sum(axis=1) / seeds_U for w, a in zip(weight_H, self.accuracies, strict=True)], axis=0
         )
+        return found_U
 
 
 def named(subset: Subset) -> str:
