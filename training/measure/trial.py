@@ -24,7 +24,7 @@ from training.parts_readout import Parts
 from training.seen import features_of
 from training.train import new_learner, train
 
-TRIED = 10  # steps
+TRIED = 20  # steps, and episodes
 Place = tuple[str, int]  # domain judged on, shots
 Judged = dict[Place, NDArray[float32]]  # accuracy of each episode
 
@@ -90,11 +90,23 @@ class Trial:
         return evaluation_episodes(self.judged_on(name), asked.n_way, n_shot, asked.n_query, asked.episodes, asked.seed)
 
     def seconds_tried(self) -> float:
-        """About how long a training takes here, by a few steps of one; nothing of it is kept."""
-        begun = time.monotonic()
+        """About how long a job takes here, by a few steps and some episodes of one; nothing of it is kept."""
         with threads(1):
-            train(list(self.domains.values()), self.training, steps=TRIED, seed=self.training.seed, parts=self.parts)
-        return (time.monotonic() - begun) * self.measurement.steps / TRIED
+            self._try(2)  # what the first steps of a process wait for
+            learner, training = self._try(TRIED)
+            judging = 0.0
+            for place in self.places(()):
+                drawn = self.episodes(place).part(0, TRIED)
+                features_ND = features_of(learner, self.judged_on(place[0]).features_ND)
+                begun = time.monotonic()
+                episode_accuracies(learner, features_ND, drawn)
+                judging += (time.monotonic() - begun) / len(drawn)
+        return training / TRIED * self.measurement.steps + judging * self.measurement.episodes
+
+    def _try(self, steps: int) -> tuple[Learner, float]:
+        begun = time.monotonic()
+        learner = train(list(self.domains.values()), self.training, steps=steps, seed=self.training.seed, parts=self.parts)
+        return learner, time.monotonic() - begun
 
     def episodes_key(self, place: Place) -> str:
         """A name for the episodes of a place and for how they are judged."""
