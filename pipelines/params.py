@@ -25,7 +25,7 @@ class Measurement(Settings):
     )  # what is asked of the domains
     seeds: int = Field(default=1, ge=1, le=1000)  # trainings of each subset
     random_subsets: int = Field(default=32, ge=1, le=100_000)  # of datamodel; orders of shapley beyond ten train domains
-    margin: float = Field(default=0.01, gt=0.0, lt=1.0)  # accuracy, 0 to 1: a replacement that costs less is replaceable
+    margin: float = Field(default=0.005, gt=0.0, lt=1.0)  # accuracy, 0 to 1: a replacement that costs less is replaceable
     max_trainings: int | None = Field(default=None, ge=1, le=10_000_000)  # what is beyond is left out and said; null: no limit
 
     n_way: int = Field(default=5, ge=2, le=64)
