@@ -18,7 +18,7 @@ from training.evaluate import interval
 from training.learner import Learner, load_learner
 from training.measure.context import context_curve
 from training.measure.example import examples
-from training.measure.run import measure
+from training.measure.run import TRAININGS, measure, trainings_of
 from training.measure.so_far import SoFar
 from training.measure.stage import Planned, planned
 from training.measure.sweep import Do
@@ -64,6 +64,7 @@ def measure_flow(params: Params, layout: Layout) -> str:
         results = measure(asked.trial, asked.plan, learner=learner, workers=workers, each=shown)
         with atomic_folder(layout.measurement) as target:
             results.write_parquet(target / "results.parquet")
+            trainings_of(asked.plan).write_parquet(target / TRAININGS)
             _looks(params, layout, asked.collection, target)
         watched.show_table("accuracy", accuracy_rows(results), "Held-out accuracy with 95 % intervals")
         watched.show_markdown("domains", domains_text(results, params), "What each domain is worth")

@@ -45,7 +45,7 @@ def check_interval(value: dict[str, float], low: float) -> None:
 
 
 def test_the_metrics_have_the_promised_form(metrics: dict[str, Any]) -> None:
-    assert set(metrics) == {"held_out", "removal", "replacement", "training", "curation", "planted", "seconds"}
+    assert set(metrics) == {"held_out", "removal", "replacement", "training", "curation", "planted", "swap_cost", "seconds"}
     assert set(metrics["held_out"]) == {*HELD_OUT, "mean"}
     for by_shot in metrics["held_out"].values():
         assert set(by_shot) == {"1_shot", "5_shot"}

@@ -18,6 +18,7 @@ from training.measure.trial import Trial, stored
 from training.parts_readout import Parts
 from training.seen import features_of
 
+TRAININGS = "trainings.parquet"
 Row = tuple[object, ...]
 
 
@@ -60,6 +61,12 @@ def measure(trial: Trial, found: Plan, *, learner: Learner, workers: int = 2, ea
             for (name, n_shot), accuracies_E in judged[job].items()
         ]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+def trainings_of(found: Plan) -> pl.DataFrame:
+    """Which trainings the results are of: subset, seed and key in the store."""
+    rows = [(list(job.subset), job.seed, job.key) for job in found.jobs]
+    return pl.DataFrame(rows, schema={"subset": pl.List(pl.String), "seed": pl.Int64, "key": pl.String}, orient="row")
 
 
 def main_rows(trial: Trial, learner: Learner) -> list[Row]:

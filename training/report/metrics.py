@@ -13,10 +13,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from pipelines.params import Runner
 from training.evaluate import interval, mean_interval
 from training.report.inputs import Inputs
 from training.report.planted import totals
 from training.report.stage_times import before_report
+from training.report.swap_cost import swap_cost
 
 Interval = dict[str, float]  # mean, low, high
 Accuracies = dict[str, NDArray[np.float64]]  # held-out domain -> accuracy of each episode
@@ -35,6 +37,7 @@ def metrics(inputs: Inputs, scored: pl.DataFrame) -> dict[str, Any]:
         "training": training(inputs.learner),
         "curation": {name: dict(domain.stats["verdicts"]) for name, domain in inputs.domains.items()},
         "planted": totals(scored),
+        "swap_cost": swap_cost(inputs.stages, inputs.trainings, inputs.in_role("train"), Runner().here),
         "seconds": {time.stage: time.seconds for time in before_report(inputs.stages)},
     }
 
