@@ -98,14 +98,12 @@ def _train(params: Params, layout: Layout, domain: str) -> None:
 
 
 def _measure(params: Params, layout: Layout, domain: str) -> None:
-    from training.collection import load_collection
     from training.learner import load_learner
     from training.measure.run import measure
+    from training.measure.stage import planned
 
-    collection = load_collection(layout, read_json(layout.manifest))
-    results = measure(
-        collection, params.domains, params.training, params.measurement, learner=load_learner(layout.model), workers=WORKERS
-    )
+    asked = planned(params, layout, read_json(layout.manifest))
+    results = measure(asked.trial, asked.plan, learner=load_learner(layout.model), workers=WORKERS)
     with atomic_folder(layout.measurement) as target:
         results.write_parquet(target / "results.parquet")
 

@@ -97,6 +97,11 @@ class Layout:
         return self.root / ".tessera"
 
     @property
+    def trainings(self) -> Path:
+        """Finished trainings of the measurement, under digests of what went into them; no output of a stage."""
+        return self.state / "trainings"
+
+    @property
     def dvc_cache(self) -> Path:
         """DVC's copies of what the stages make, named by their MD5."""
         return self.root / ".dvc" / "cache" / "files" / "md5"

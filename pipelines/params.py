@@ -1,5 +1,6 @@
 """The control panel, `params.yaml`: which domains in which role, and every setting of curation, training and measurement."""
 
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,10 +16,19 @@ from pipelines.training_settings import Encoding, Training
 from pipelines.transfer import Rules
 
 Role = Literal["train", "held_out", "spare"]
+Design = Literal["removal", "replacement", "addition", "pairs", "single", "shapley", "datamodel"]
 
 
 class Measurement(Settings):
-    """How held-out accuracy is taken, and the budget of each training that removes or replaces a domain."""
+    """How held-out accuracy is taken, which subsets of the domains are trained, and the budget of each training."""
+
+    designs: list[Design] = Field(
+        default_factory=lambda: list[Design](("removal", "replacement"))
+    )  # what is asked of the domains
+    seeds: int = Field(default=1, ge=1, le=1000)  # trainings of each subset
+    random_subsets: int = Field(default=32, ge=1, le=100_000)  # of datamodel; orders of shapley beyond ten train domains
+    margin: float = Field(default=0.005, gt=0.0, lt=1.0)  # accuracy, 0 to 1: a replacement that costs less is replaceable
+    max_trainings: int | None = Field(default=None, ge=1, le=10_000_000)  # what is beyond is left out and said; null: no limit
 
     n_way: int = Field(default=5, ge=2, le=64)
     n_shots: list[int] = Field(default_factory=lambda: [1, 5])
@@ -26,6 +36,21 @@ class Measurement(Settings):
     episodes: int = Field(default=600, ge=10, le=1_000_000)
     steps: int = Field(default=500, ge=1, le=10_000_000)  # of each subset's training; the same for every subset
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
+
+    @model_validator(mode="after")
+    def _at_least_one_subset(self) -> "Measurement":
+        if self.max_trainings is not None and self.max_trainings < self.seeds:
+            raise ValueError(
+                f"max_trainings must not be less than seeds, which one subset needs, found {self.max_trainings} < {self.seeds}"
+            )
+        return self
+
+    @field_validator("designs")
+    @classmethod
+    def _designs_differ(cls, value: list[Design]) -> list[Design]:
+        if len(set(value)) != len(value):
+            raise ValueError(f"expected different designs, found {value}")
+        return value
 
     @field_validator("n_shots")
     @classmethod
@@ -57,6 +82,12 @@ class Runner(Settings):
     address: str | None = None  # dask: a scheduler that runs, e.g. tcp://10.0.0.5:8786
     cluster: str | None = None  # dask: a cluster class to start, e.g. dask_jobqueue.SLURMCluster
     options: dict[str, Any] = Field(default_factory=dict)  # of that class
+
+    @property
+    def here(self) -> int:
+        """Workers on this machine: as many as the user wants, else one a core that this process may use."""
+        free = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        return self.workers or free or 1
 
     @model_validator(mode="before")
     @classmethod

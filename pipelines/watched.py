@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from threading import Event
 from typing import Any, TypeVar
 
 from prefect import Flow, Task, tags
@@ -16,13 +17,16 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 from prefect.cache_policies import NO_CACHE
+from prefect.futures import as_completed
 
 from pipelines.layout import Layout
 from pipelines.mapping import Given, Made
 from pipelines.runners import Workers
+from pipelines.runners.threads import pool
 from pipelines.secrets import without_secrets
 
 Result = TypeVar("Result")
+One = TypeVar("One")
 
 
 class LightFlow(Flow[[], Any]):
@@ -36,8 +40,13 @@ def _nothing() -> None:
     """The function of a flow elsewhere."""
 
 
-def run_flow(stage: str, subject: str, function: Callable[[], Result], workers: Workers | None = None) -> Result:
-    """Run `function` as one flow run named `<stage> <subject>` and tagged with both. Its exceptions pass through."""
+def run_flow(
+    stage: str, subject: str, function: Callable[[], Result], workers: Workers | None = None, *, beside: int | None = None
+) -> Result:
+    """Run `function` as one flow run named `<stage> <subject>` and tagged with both. Its exceptions pass through.
+
+    `beside`: so many tasks of `each_as_task` at a time, where there are no `workers`.
+    """
     name = f"{stage} {subject}".strip()
 
     def guarded() -> Result:  # Prefect keeps what a failed run says
@@ -47,7 +56,7 @@ def run_flow(stage: str, subject: str, function: Callable[[], Result], workers: 
         guarded,
         name=stage,
         flow_run_name=name,
-        task_runner=workers.task_runner if workers else None,
+        task_runner=workers.task_runner if workers else pool(beside) if beside else None,
         persist_result=False,
         validate_parameters=False,
     )
@@ -59,6 +68,35 @@ def run_task(name: str, function: Callable[[], Result]) -> Result:
     """Run `function` as one task. Its exceptions pass through."""
     task: Task[[], Result] = Task(partial(without_secrets, function), name=name, cache_policy=NO_CACHE, persist_result=False)
     return task()
+
+
+def each_as_task(kind: str, function: Callable[[One], Result], given: Sequence[One]) -> Iterator[tuple[One, Result]]:
+    """Run `function` for each of `given`, a task each by its words, as many at a time as the flow has threads.
+
+    Yields what is made as it is made. A task's exception passes through, and nothing new is begun after it.
+    """
+    ended = Event()
+
+    def guarded(one: One) -> Result | None:
+        return None if ended.is_set() else without_secrets(partial(function, one))
+
+    waiting = {}
+    try:
+        for one in given:
+            call: Callable[[], Any] = partial(guarded, one)
+            task: Task[[], Any] = Task(
+                call,
+                name=kind,
+                task_run_name=f"{kind} {one}",
+                cache_policy=NO_CACHE,
+                persist_result=False,
+                cache_result_in_memory=False,
+            )
+            waiting[task.submit()] = one
+        for done in as_completed(list(waiting)):
+            yield waiting[done], done.result()
+    finally:
+        ended.set()
 
 
 class Batches:

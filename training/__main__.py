@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.cli import guarded, run_stage
 from pipelines.layout import Layout
-from pipelines.params import load_params
+from pipelines.params import Params, load_params
 from training.launch import launched
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 STAGES = {
     "train": "meta-train the learner on the train domains of params.yaml",
-    "measure": "held-out accuracy, and what removing or replacing each train domain does to it",
+    "measure": "held-out accuracy, and the trainings on subsets of the domains that measurement.designs asks for",
     "mechanism": "gradient descent in the forward pass, of attention trained on regression and of the learner",
     "gpicl": "general-purpose in-context learning: memorising tasks, recognising them, learning to learn",
     "report": "write reports/index.html, reports/metrics.json and reports/plots/",
@@ -32,6 +32,8 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in STAGES.items():
         stage = commands.add_parser(name, help=f"stage: {text}", description=text)
+        if name == "measure":
+            stage.add_argument("--plan", action="store_true", help="only say which trainings there are, and for how long")
         if name == "report":
             stage.add_argument("--compare", nargs=2, metavar=("A", "B"), help=COMPARE)
     commands.add_parser("summary", help="print the held-out accuracies and the time of each stage")
@@ -69,6 +71,8 @@ def _lead(arguments: argparse.Namespace, layout: Layout, ranks: "Ranks | None") 
     if command == "report" and arguments.compare:
         return _compare(arguments, layout)
     params = load_params(layout.params)
+    if command == "measure" and arguments.plan:
+        return _plan(params, layout)
     from pipelines import server
 
     server.connect(layout)
@@ -116,6 +120,13 @@ def _predict(arguments: argparse.Namespace, layout: Layout) -> int:
         print(line)
     for line in summary(found):
         print(line, file=sys.stderr if arguments.json else sys.stdout)
+    return 0
+
+
+def _plan(params: Params, layout: Layout) -> int:
+    from training.measure.stage import plan_lines
+
+    print("\n".join(plan_lines(params, layout)))
     return 0
 
 

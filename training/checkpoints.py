@@ -6,9 +6,11 @@ training, so what the weights depend on stands in the file, and a checkpoint of 
 
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,8 @@ NO_BEARING = {"checkpoint_every", "keep", "tensorboard"}  # settings that leave 
 MACHINE = {"device", "precision", "compile"}  # what they come to on this machine is in the place
 STATE = ("step", "exp_avg", "exp_avg_sq")  # of AdamW, for each parameter that had a gradient
 CODE = Path(__file__).parent
+ENTRIES = ("train", "evaluate", "episodes")  # where training and judging begin
+IMPORTED = re.compile(r"^\s*from training\.(\w+) import", re.MULTILINE)
 
 
 def depends_on(
@@ -43,7 +47,6 @@ def depends_on(
 ) -> dict[str, Any]:
     """All that the weights of a training depend on, by name, as JSON has it: settings, data, learner, place and code."""
     named = {f"training.{name}": value for name, value in settings.model_dump(exclude=NO_BEARING | MACHINE).items()}
-    code = hashlib.sha256("".join(sha256_file(path) for path in sorted(CODE.glob("*.py"))).encode())
     found = named | {
         "training.steps": steps,
         "training.seed": seed,
@@ -51,10 +54,25 @@ def depends_on(
         "the learner's shape": asdict(learner.shape),
         "the device": str(place),
         "the number of processes": ranks,
-        "the code": code.hexdigest(),
+        "the code": code_digest(),
     }
     read: dict[str, Any] = json.loads(json.dumps(found))
     return read
+
+
+@cache
+def code_digest() -> str:
+    """Hex SHA-256 of the code that weights and their accuracies depend on: what training and judging import of this package."""
+    found: set[str] = set()
+    waiting = list(ENTRIES)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += IMPORTED.findall((CODE / f"{name}.py").read_text(encoding="utf-8"))
+    return hashlib.sha256(
+        "".join(f"{name} {sha256_file(CODE / f'{name}.py')}\n" for name in sorted(found)).encode()
+    ).hexdigest()
 
 
 def digest(domain: DomainTensors) -> str:

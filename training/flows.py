@@ -1,7 +1,8 @@
 """The learner side's stages as Prefect flows, each a run of `python -m training <stage>`. Import after `server.connect`."""
 
-import os
-from collections.abc import Mapping
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,17 @@ from pipelines.files import atomic_folder, read_json, write_json
 from pipelines.layout import Layout
 from pipelines.params import Params
 from training.about import calibrations_of, must_read, read_about
-from training.collection import DomainTensors, load_collection
+from training.collection import DomainTensors
 from training.evaluate import interval
-from training.feature_parts import feature_parts
 from training.learner import Learner, load_learner
 from training.measure.context import context_curve
-from training.measure.design import subsets
 from training.measure.example import examples
-from training.measure.run import measure
+from training.measure.run import TRAININGS, measure, trainings_of
+from training.measure.so_far import SoFar
+from training.measure.stage import Planned, planned
+from training.measure.sweep import Do
+from training.measure.told import told
+from training.measure.trial import Job, Judged
 from training.ranks import ALONE, Ranks
 from training.train_stage import Trained, train_main
 
@@ -47,36 +51,47 @@ def train_flow(params: Params, layout: Layout, ranks: Ranks | None = None) -> st
 
 
 def measure_flow(params: Params, layout: Layout) -> str:
-    """Held-out accuracy of the learner and its baselines; what each removal and replacement of a train domain does to it."""
+    """Held-out accuracy of the learner and its baselines, and of every training that the designs ask for: a task each."""
+    workers = params.runner.here
 
     def body() -> str:
         manifest = read_json(layout.manifest)
         must_read(read_about(layout.model), manifest, layout.model)
-        collection = load_collection(layout, manifest)
-        roles = {name: str(entry["role"]) for name, entry in manifest["domains"].items()}
-        design = subsets(params.in_role("train"), params.in_role("spare"))
-        progress = watched.Progress("measure", len(design), "trainings")
-        results = watched.run_task(
-            "measure",
-            lambda: measure(
-                collection,
-                roles,
-                params.training,
-                params.measurement,
-                learner=load_learner(layout.model),
-                parts=feature_parts(layout, manifest),
-                workers=os.cpu_count() or 1,
-                progress=lambda done, total, name: progress.add(1, name),
-            ),
-        )
-        progress.close()
+        asked = planned(params, layout, manifest)
+        for line in told(asked.plan, asked.trial, workers):
+            print(f"  {line}", file=sys.stderr)
+        learner, shown = load_learner(layout.model), _Trainings(asked)
+        results = measure(asked.trial, asked.plan, learner=learner, workers=workers, each=shown)
         with atomic_folder(layout.measurement) as target:
             results.write_parquet(target / "results.parquet")
-            _looks(params, layout, collection, target)
+            trainings_of(asked.plan).write_parquet(target / TRAININGS)
+            _looks(params, layout, asked.collection, target)
         watched.show_table("accuracy", accuracy_rows(results), "Held-out accuracy with 95 % intervals")
-        return f"{len(design)} trainings judged on {len(params.in_role('held_out'))} held-out domains"
+        watched.show_markdown("domains", domains_text(results, params), "What each domain is worth")
+        done = f"{shown.done} new" if shown.done else "none new"
+        return f"{len(asked.plan.jobs)} trainings ({done}) judged on {len(asked.trial.held_out)} held-out domains"
 
-    return watched.run_flow("measure", "", body)
+    return watched.run_flow("measure", "", body, beside=workers)
+
+
+class _Trainings:
+    """The trainings of a sweep as tasks, with a progress line and a table of the results so far."""
+
+    def __init__(self, asked: Planned, every: float = 20.0) -> None:
+        trial = asked.trial
+        self._so_far = SoFar(list(trial.held_out), max(trial.measurement.n_shots))
+        self._every, self._shown, self.done = every, time.monotonic(), 0
+
+    def __call__(self, do: Do, jobs: Sequence[Job]) -> Iterator[tuple[Job, Judged]]:
+        progress = watched.Progress("measure", len(jobs), "trainings")
+        for job, judged in watched.each_as_task("training", do, jobs):
+            self.done += 1
+            progress.add(1, f"{job}: {self._so_far.add(job, judged):.3f}")
+            if time.monotonic() - self._shown > self._every or self.done == len(jobs):
+                self._shown = time.monotonic()
+                watched.show_table("trainings", self._so_far.rows(), f"{self.done} of {len(jobs)} trainings")
+            yield job, judged
+        progress.close()
 
 
 def _looks(params: Params, layout: Layout, collection: Mapping[str, DomainTensors], target: Path) -> None:
@@ -92,11 +107,27 @@ def _looks(params: Params, layout: Layout, collection: Mapping[str, DomainTensor
 def accuracy_rows(results: pl.DataFrame) -> list[dict[str, Any]]:
     """Mean and 95 % interval of the main learner and the baselines, a row a held-out domain, shots and learner."""
     rows = []
-    for row in results.filter(pl.col("kind") == "main").iter_rows(named=True):
+    for row in results.filter(pl.col("subset").is_null()).iter_rows(named=True):
         mean, low, high = interval(row["accuracies"])
         accuracy = f"{mean:.3f} [{low:.3f}, {high:.3f}]"
         rows.append({"domain": row["domain"], "shots": row["n_shot"], "learner": row["learner"], "accuracy": accuracy})
     return rows
+
+
+def domains_text(results: pl.DataFrame, params: Params) -> str:
+    """What taking out and replacing each train domain does, as markdown."""
+    from training.report.figures import points, span_points
+    from training.report.metrics import MEAN, removal, replacement
+
+    train, spares = params.in_role("train"), params.in_role("spare")
+    rows = [(f"without {name}", row[MEAN], -1) for name, row in removal(results, train).items()]
+    swaps = replacement(results, train, spares)
+    rows += [(f"{name} replaced by {spare}", value, 1) for name, row in swaps.items() for spare, value in row.items()]
+    lines = ["| subset | change of accuracy, points | 95 % |", "|---|---|---|"]
+    for name, value, sign in rows:
+        low, high = sorted((sign * value["low"], sign * value["high"]))
+        lines.append(f"| {name} | {points(sign * value['mean'])} | {span_points({'low': low, 'high': high})} |")
+    return "\n".join(lines)
 
 
 def mechanism_flow(params: Params, layout: Layout) -> str:

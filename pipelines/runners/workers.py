@@ -1,6 +1,5 @@
 """What a flow knows of its workers, wherever they are."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -36,5 +35,4 @@ class Workers:
 
 def cores(runner: Runner) -> int:
     """Workers on this machine: as many as the user wants, else one a core."""
-    free = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return runner.workers or free or 1
+    return runner.here

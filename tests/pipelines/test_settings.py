@@ -98,6 +98,14 @@ def test_missing_and_broken_cards(tmp_path: Path) -> None:
         ({"training": {"steps": "many"}}, "training.steps: input should be a valid integer"),
         ({"training": {"min_shot": 6, "max_shot": 5}}, "min_shot must not exceed max_shot"),
         ({"measurement": {"n_shots": [1, 1]}}, "measurement.n_shots: expected different whole numbers in 1 to 100"),
+        ({"measurement": {"designs": ["removals"]}}, "measurement.designs.0: input should be 'removal', 'replacement'"),
+        ({"measurement": {"designs": ["pairs", "pairs"]}}, "measurement.designs: expected different designs, found"),
+        ({"measurement": {"seeds": 0}}, "measurement.seeds: input should be greater than or equal to 1"),
+        ({"measurement": {"margin": 0}}, "measurement.margin: input should be greater than 0"),
+        (
+            {"measurement": {"seeds": 3, "max_trainings": 2}},
+            "max_trainings must not be less than seeds, which one subset needs",
+        ),
         ({"measurements": {}}, "measurements: unknown field"),
     ],
 )

@@ -17,6 +17,7 @@ from pipelines.layout import Layout
 from pipelines.ledger import SCHEMA, counts, record_key
 from pipelines.quality import native, scores, tails
 from pipelines.shards import Sample, ShardWriter
+from training.measure import SCHEMA as RESULTS
 from training.measure.context import CONTEXT_SCHEMA
 
 ROLES = {
@@ -78,17 +79,16 @@ def results() -> pl.DataFrame:
         for n_shot in (1, 5):
             easy = level + 0.04 * n_shot - 0.12
             base = np.clip(rng.normal(easy, 0.09, EPISODES), 0.2, 0.8).astype(np.float32)
-            rows += [("main", "main", None, None, domain, n_shot, name, base + more) for name, more in ABOVE.items()]
+            rows += [(None, domain, n_shot, name, base + more) for name, more in ABOVE.items()]
             full = base + 0.02
-            rows.append(("full", "full", None, None, domain, n_shot, "learner", full))
+            rows.append((list(LOSSES), domain, n_shot, "learner", full))
             for name, loss in LOSSES.items():
-                rows.append((f"without:{name}", "removal", name, None, domain, n_shot, "learner", full - loss + _noise(rng)))
-                swap = (f"{name}->fractals", "replacement", name, "fractals", domain, n_shot, "learner")
-                rows.append((*swap, full + GAINS[name] + _noise(rng)))
-    names = ("subset", "kind", "removed", "added", "domain", "n_shot", "learner", "accuracies")
-    table = [dict(zip(names, (*row[:-1], row[-1].tolist()), strict=True)) for row in rows]
-    kinds = dict.fromkeys(names, pl.String) | {"n_shot": pl.Int32, "accuracies": pl.List(pl.Float32)}
-    return pl.DataFrame(table, schema=kinds)
+                without = [other for other in LOSSES if other != name]
+                rows.append((without, domain, n_shot, "learner", full - loss + _noise(rng)))
+                swapped = ["fractals" if other == name else other for other in LOSSES]
+                rows.append((swapped, domain, n_shot, "learner", full + GAINS[name] + _noise(rng)))
+    table = [(subset, 0, *place, values.tolist()) for subset, *place, values in rows]
+    return pl.DataFrame(table, schema=RESULTS, orient="row")
 
 
 def context() -> pl.DataFrame:

@@ -25,7 +25,10 @@ from training.collection import load_collection
 from training.feature_parts import feature_parts
 from training.learner import Learner, load_learner, save_learner
 from training.measure import run
-from training.measure.run import measure
+from training.measure import trial as trial_module
+from training.measure.run import measure, trial_of
+from training.measure.store import Store
+from training.measure.sweep import plan
 from training.predict import predict
 from training.train import new_learner, train
 from training.validation import validation_episodes
@@ -128,11 +131,13 @@ def test_baselines_are_judged_on_the_features_of_the_learners_own_backbone(
         return real(scorer, features_ND, drawn)
 
     real = run.episode_accuracies
-    monkeypatch.setattr(run, "episode_accuracies", seen)
+    for module in (run, trial_module):
+        monkeypatch.setattr(module, "episode_accuracies", seen)
     learner = load_learner(project.model)
     roles = {"pebbles": "train", "leaves": "held_out"}
-    results = measure(collection, roles, SETTINGS, asked, learner=learner, workers=1)
-    assert results.filter(kind="main")["learner"].to_list() == ["learner", "class_mean", "ridge", "knn"]
+    trial, company = trial_of(collection, roles, SETTINGS, asked, Store(project.trainings))
+    results = measure(trial, plan(trial, company), learner=learner, workers=1)
+    assert results.filter(pl.col("subset").is_null())["learner"].to_list() == ["learner", "class_mean", "ridge", "knn"]
     with torch.no_grad():
         expected = learner.backbone(collection["leaves"].features_ND)
     main, subset = judged[:4], judged[4]

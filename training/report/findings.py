@@ -15,7 +15,7 @@ def findings(metrics: Mapping[str, Any], stages: Sequence[StageTime]) -> list[tu
         ("The learner", learner_sentence(metrics["held_out"])),
         ("What matters most", removal_sentence(metrics["removal"])),
         ("What can be replaced", replacement_sentence(metrics["replacement"])),
-        ("What a swap costs", swap_sentence(stages)),
+        ("What a swap costs", swap_sentence(stages, metrics["swap_cost"])),
     ]
     return [(heading, sentence) for heading, sentence in told if sentence]
 
@@ -66,15 +66,17 @@ def replacement_sentence(replacement: Mapping[str, Mapping[str, Mapping[str, flo
     )
 
 
-def swap_sentence(stages: Sequence[StageTime]) -> str:
+def swap_sentence(stages: Sequence[StageTime], cost: Mapping[str, float]) -> str:
     """What a swap costs against building everything, and what the last run did."""
     known = before_report(stages)
     costs = swap_seconds(stages)
     if not costs:
         return ""
     whole = sum(time.seconds for time in known)
+    if cost:
+        told = f"About {cost['seconds']:.0f} s and {cost['bytes'] / 1e6:.0f} MB written by {cost['stages']:.0f} stages"
+        told += f", {100 * cost['share_of_rebuild']:.0f} % of the time that everything takes. "
+    else:
+        told = f"About {median(costs.values()):.0f} s, against {whole:.0f} s for everything. "
     ran = [time for time in known if time.stage in last_run(stages)]
-    return (
-        f"About {median(costs.values()):.0f} s, against {whole:.0f} s for everything. "
-        f"The last dvc repro ran {len(ran)} of {len(known)} stages in {sum(time.seconds for time in ran):.0f} s."
-    )
+    return f"{told}The last dvc repro ran {len(ran)} of {len(known)} stages in {sum(time.seconds for time in ran):.0f} s."

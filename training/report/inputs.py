@@ -12,7 +12,9 @@ from pipelines.files import read_json
 from pipelines.layout import Layout
 from training.measure import SCHEMA as RESULTS_SCHEMA
 from training.measure.context import CONTEXT_SCHEMA
+from training.measure.store import Store
 from training.report.stage_times import StageTime, read_stages
+from training.report.swap_cost import Training, read_trainings
 
 ROLES = ("train", "held_out", "spare")
 TRAINING_COLUMNS = ("step", "loss", "accuracy", "validation_accuracy")
@@ -57,6 +59,7 @@ class Inputs:
     training: pl.DataFrame
     validation: pl.DataFrame  # step, domain, role, accuracy
     stages: list[StageTime]
+    trainings: list[Training]  # of the measurement, where this machine did them all
     learner: dict[str, str]  # what the model's file says about itself; empty where it says nothing
 
     def in_role(self, role: str) -> list[str]:
@@ -79,6 +82,7 @@ def read_inputs(layout: Layout) -> Inputs:
         examples=list(read_json(_there(layout.measurement / "examples.json"))),
         training=read_training(layout.training_log),
         validation=read_validation(layout.validation_log),
+        trainings=read_trainings(layout.measurement, Store(layout.trainings)),
         stages=read_stages(layout.state / "stages", list(domains)),
         learner=_about_model(layout.model),
     )

@@ -6,17 +6,19 @@ V(full) - V(without): positive where the domain helps.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from pipelines.params import Runner
 from training.evaluate import interval, mean_interval
 from training.report.inputs import Inputs
 from training.report.planted import totals
 from training.report.stage_times import before_report
+from training.report.swap_cost import swap_cost
 
 Interval = dict[str, float]  # mean, low, high
 Accuracies = dict[str, NDArray[np.float64]]  # held-out domain -> accuracy of each episode
@@ -35,6 +37,7 @@ def metrics(inputs: Inputs, scored: pl.DataFrame) -> dict[str, Any]:
         "training": training(inputs.learner),
         "curation": {name: dict(domain.stats["verdicts"]) for name, domain in inputs.domains.items()},
         "planted": totals(scored),
+        "swap_cost": swap_cost(inputs.stages, inputs.trainings, inputs.in_role("train"), Runner().here),
         "seconds": {time.stage: time.seconds for time in before_report(inputs.stages)},
     }
 
@@ -47,10 +50,9 @@ def training(learner: Mapping[str, str]) -> dict[str, Any]:
 
 def held_out(results: pl.DataFrame) -> dict[str, Any]:
     """held_out.<domain|mean>.<n>_shot.<learner or difference>: accuracies of the trained learner and the baselines."""
-    main = results.filter(pl.col("kind") == "main")
     tables: dict[str, Any] = {}
-    for n_shot in shots(main):
-        found = {name: accuracies(main, "main", n_shot, name) for name in LEARNERS}
+    for n_shot in shots(results.filter(pl.col("subset").is_null())):
+        found = {name: accuracies(results, None, n_shot, name) for name in LEARNERS}
         columns = {name: found[name] for name in LEARNERS if found[name]}
         for other in COMPARED:
             if found["learner"] and found[other]:
@@ -62,23 +64,23 @@ def held_out(results: pl.DataFrame) -> dict[str, Any]:
     return tables
 
 
-def removal(results: pl.DataFrame, train: Iterable[str]) -> dict[str, dict[str, Interval]]:
+def removal(results: pl.DataFrame, train: Sequence[str]) -> dict[str, dict[str, Interval]]:
     """removal.<train domain>.<held-out domain|mean>: accuracy lost without the domain, at the most shots up to 5."""
     n_shot = judged_at(results)
-    full = accuracies(results, "full", n_shot, "learner")
-    rows = {name: accuracies(results, f"without:{name}", n_shot, "learner") for name in train}
-    return {name: over_domains(difference(full, without)) for name, without in rows.items() if without}
+    full = accuracies(results, train, n_shot)
+    rows = {name: accuracies(results, [other for other in train if other != name], n_shot) for name in train}
+    return {name: over_domains(difference(full, without)) for name, without in rows.items() if full and without}
 
 
 def replacement(results: pl.DataFrame, train: Sequence[str], spares: Sequence[str]) -> dict[str, dict[str, Interval]]:
     """replacement.<train domain>.<spare>: accuracy won with the spare in the domain's place, mean over held-out domains."""
     n_shot = judged_at(results)
-    full = accuracies(results, "full", n_shot, "learner")
+    full = accuracies(results, train, n_shot)
     tables: dict[str, dict[str, Interval]] = {}
     for name in train:
         for spare in spares:
-            replaced = accuracies(results, f"{name}->{spare}", n_shot, "learner")
-            if replaced:
+            replaced = accuracies(results, [spare if other == name else other for other in train], n_shot)
+            if full and replaced:
                 tables.setdefault(name, {})[spare] = over_domains(difference(replaced, full))[MEAN]
     return tables
 
@@ -90,14 +92,27 @@ def shots(results: pl.DataFrame) -> list[int]:
 
 def judged_at(results: pl.DataFrame) -> int:
     """Shots at which removal and replacement are judged: 5 where measured, else the most there are."""
-    measured = shots(results.filter(pl.col("kind") == "full")) or shots(results)
+    measured = shots(results.filter(pl.col("subset").is_not_null())) or shots(results)
     return 5 if 5 in measured else max(measured, default=5)
 
 
-def accuracies(results: pl.DataFrame, subset: str, n_shot: int, learner: str) -> Accuracies:
-    """Accuracy of every episode, [E] a held-out domain; empty where the subset was not measured."""
-    rows = results.filter((pl.col("subset") == subset) & (pl.col("n_shot") == n_shot) & (pl.col("learner") == learner))
-    return {name: np.asarray(values, dtype=np.float64) for name, values in rows.select("domain", "accuracies").iter_rows()}
+def accuracies(results: pl.DataFrame, subset: Sequence[str] | None, n_shot: int, learner: str = "learner") -> Accuracies:
+    """Accuracy of every episode, [E] a held-out domain, mean over the seeds; empty where the subset was not measured.
+
+    `subset` in any order; None for stage train's learner and the baselines.
+    """
+    main = pl.col("subset").is_null()
+    held_out = results.filter(main)["domain"].unique(maintain_order=True).implode()
+    rows = results.filter(
+        main if subset is None else pl.col("subset").list.sort() == sorted(subset),
+        pl.col("domain").is_in(held_out),
+        n_shot=n_shot,
+        learner=learner,
+    )
+    seeds: dict[str, list[list[float]]] = {}
+    for name, values in rows.select("domain", "accuracies").iter_rows():
+        seeds.setdefault(name, []).append(values)
+    return {name: np.mean(np.asarray(each, dtype=np.float64), axis=0) for name, each in seeds.items()}
 
 
 def difference(first: Accuracies, second: Accuracies) -> Accuracies:
