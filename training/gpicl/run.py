@@ -18,7 +18,7 @@ from training.gpicl.sequences import Source
 from training.gpicl.tables import KINDS
 from training.gpicl.trial import Trial, run_trial
 from training.gpicl.yardsticks import yardsticks
-from training.measure.run import threads
+from training.measure.trial import threads
 
 Progress = Callable[[str], None]
 CPU = torch.device("cpu")

@@ -8,7 +8,7 @@ from typing import Any
 from scipy import stats
 
 from pipelines.mechanism_settings import Mechanism
-from training.measure.run import threads
+from training.measure.trial import threads
 from training.mechanism.experiment import GD, References, Trial, best, references, run_trial
 from training.mechanism.models import Model, models
 
