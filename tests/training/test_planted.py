@@ -28,7 +28,19 @@ def outcomes(*domains: Domain, overlap: list[tuple[str, str, str, str]] | None =
     pairs = pl.DataFrame(overlap or [], schema=OVERLAP, orient="row")
     by_name = {one.name: one for one in domains}
     empty = pl.DataFrame()
-    inputs = Inputs(Layout(Path()), {"exclusions": []}, by_name, pairs, empty, empty, empty, [], {})
+    inputs = Inputs(
+        layout=Layout(Path()),
+        manifest={"exclusions": []},
+        domains=by_name,
+        overlap=pairs,
+        results=empty,
+        context=empty,
+        examples=[],
+        training=empty,
+        validation=empty,
+        stages=[],
+        learner={},
+    )
     scored = score(inputs)
     assert sum(totals(scored).values()) == scored.height == by_kind(scored).drop("kind").sum().sum_horizontal().sum()
     return {(row["source_id"], row["kind"]): row["outcome"] for row in scored.iter_rows(named=True)}
