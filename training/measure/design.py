@@ -59,10 +59,15 @@ def subsets(company: Company, designs: Iterable[Design], *, random_subsets: int,
     """
     found: dict[str, list[Subset]] = {"full": [company.train]}
     for design in designs:
-        draw = np.random.default_rng([seed, sorted(MAKERS).index(design)])
+        draw = generator(design, seed)
         asked = [company.ordered(subset) for subset in MAKERS[design](company, random_subsets, draw)]
         found[design] = list(dict.fromkeys(asked))
     return found
+
+
+def generator(design: Design, seed: int) -> np.random.Generator:
+    """The randomness of one design, whatever others are asked for."""
+    return np.random.default_rng([seed, sorted(MAKERS).index(design)])
 
 
 def unique(found: dict[str, list[Subset]]) -> list[Subset]:
