@@ -18,13 +18,16 @@ from training.evaluate import interval
 from training.learner import Learner, load_learner
 from training.measure.context import context_curve
 from training.measure.example import examples
-from training.measure.run import TRAININGS, measure, trainings_of
+from training.measure.in_words import worth_text
+from training.measure.run import ASKED, SIMILARITY, TRAININGS, measure, trainings_of
+from training.measure.similarity import similarity
 from training.measure.so_far import SoFar
-from training.measure.stage import Planned, planned
+from training.measure.stage import Planned, asked_of, planned
 from training.measure.sweep import Do
 from training.measure.told import told
 from training.measure.trial import Job, Judged
 from training.ranks import ALONE, Ranks
+from training.seen import with_features
 from training.train_stage import Trained, train_main
 
 
@@ -65,9 +68,12 @@ def measure_flow(params: Params, layout: Layout) -> str:
         with atomic_folder(layout.measurement) as target:
             results.write_parquet(target / "results.parquet")
             trainings_of(asked.plan).write_parquet(target / TRAININGS)
+            features = {name: with_features(learner, domain) for name, domain in asked.collection.items()}
+            similarity(features, seed=params.measurement.seed).write_parquet(target / SIMILARITY)
+            write_json(target / ASKED, asked_of(asked.trial.measurement))
             _looks(params, layout, asked.collection, target)
         watched.show_table("accuracy", accuracy_rows(results), "Held-out accuracy with 95 % intervals")
-        watched.show_markdown("domains", domains_text(results, params), "What each domain is worth")
+        watched.show_markdown("domains", worth_text(results, params), "What each domain is worth")
         done = f"{shown.done} new" if shown.done else "none new"
         return f"{len(asked.plan.jobs)} trainings ({done}) judged on {len(asked.trial.held_out)} held-out domains"
 
@@ -112,22 +118,6 @@ def accuracy_rows(results: pl.DataFrame) -> list[dict[str, Any]]:
         accuracy = f"{mean:.3f} [{low:.3f}, {high:.3f}]"
         rows.append({"domain": row["domain"], "shots": row["n_shot"], "learner": row["learner"], "accuracy": accuracy})
     return rows
-
-
-def domains_text(results: pl.DataFrame, params: Params) -> str:
-    """What taking out and replacing each train domain does, as markdown."""
-    from training.report.figures import points, span_points
-    from training.report.metrics import MEAN, removal, replacement
-
-    train, spares = params.in_role("train"), params.in_role("spare")
-    rows = [(f"without {name}", row[MEAN], -1) for name, row in removal(results, train).items()]
-    swaps = replacement(results, train, spares)
-    rows += [(f"{name} replaced by {spare}", value, 1) for name, row in swaps.items() for spare, value in row.items()]
-    lines = ["| subset | change of accuracy, points | 95 % |", "|---|---|---|"]
-    for name, value, sign in rows:
-        low, high = sorted((sign * value["low"], sign * value["high"]))
-        lines.append(f"| {name} | {points(sign * value['mean'])} | {span_points({'low': low, 'high': high})} |")
-    return "\n".join(lines)
 
 
 def mechanism_flow(params: Params, layout: Layout) -> str:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from training.batch import Batch
+from training.collection import DomainTensors
 from training.learner import Learner
 
 
@@ -23,6 +24,11 @@ def features_of(learner: Learner, rows_NP: Tensor) -> Tensor:
     with torch.no_grad():
         parts = [learner.backbone(part.to(device)).cpu() for part in torch.split(rows_NP, learner.backbone.chunk)]
     return torch.cat(parts) if parts else torch.empty(0, learner.shape.dimensions)
+
+
+def with_features(learner: Learner, domain: DomainTensors) -> DomainTensors:
+    """The domain with the features that the learner reads; as it is unless the learner has a backbone of its own."""
+    return replace(domain, features_ND=features_of(learner, domain.features_ND)) if domain.pixels else domain
 
 
 def read(batch: Batch, learner: Learner) -> Batch:

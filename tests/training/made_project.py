@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from pipelines.quality import native, scores, tails
 from pipelines.shards import Sample, ShardWriter
 from training.measure import SCHEMA as RESULTS
 from training.measure.context import CONTEXT_SCHEMA
+from training.measure.run import ASKED, SIMILARITY
+from training.measure.similarity import SCHEMA as SIMILARITY_SCHEMA
 
 ROLES = {
     "digits": "held_out",
@@ -31,8 +34,11 @@ ROLES = {
 CLASSES, IMAGES, EPISODES = 7, 9, 80
 SCRIPT = "<script>alert(1)</script>"  # the label of a class of glyphs
 LOSSES = {"glyphs": 0.04, "shapes": 0.015, "textures": -0.002}  # V(full) - V(without), the same in every domain
+INTERACTION = -0.01  # V(full) - V(without one) - V(without the other) + V(without both), of glyphs and shapes
+SEEDS_DRIFT = 0.001  # what a training with another seed differs by
 GAINS = {"glyphs": -0.03, "shapes": 0.001, "textures": 0.01}  # V(replaced by fractals) - V(full)
 ABOVE = {"learner": 0.05, "class_mean": 0.0, "ridge": 0.06, "knn": -0.03}  # accuracy above the class mean
+ASKED_FOR = {"designs": ["shapley"], "margin": 0.005, "random_subsets": 32, "seed": 0, "seeds": 3, "steps": 200}
 PLANTED = {"found": 8, "missed": 1, "false": 1}  # see `_dirt`
 Record = dict[str, Any]  # source_id, label, data, verdict, reason, cluster_of (source_id), split
 
@@ -62,6 +68,8 @@ def make_project(root: Path) -> Layout:
     pl.DataFrame(overlap).write_parquet(layout.overlap)
     layout.measurement.mkdir(parents=True)
     results().write_parquet(layout.measurement / "results.parquet")
+    similarity().write_parquet(layout.measurement / SIMILARITY)
+    write_json(layout.measurement / ASKED, ASKED_FOR)
     context().write_parquet(layout.measurement / "context.parquet")
     write_json(layout.measurement / "examples.json", [_example(name) for name in ("digits", "flags")])
     write_text(layout.training_log, _training_log())
@@ -72,23 +80,45 @@ def make_project(root: Path) -> Layout:
 
 
 def results() -> pl.DataFrame:
-    """The measurement's table: the noise between subsets has mean zero, so known differences come out exactly."""
+    """The measurement's table: the noise of episodes and of seeds has mean zero in every subset, so known differences come
+    out exactly. All subsets of the train domains, all replacements, the whole with the spare, and every domain alone."""
     rng = np.random.default_rng(5)
-    rows = []
+    rows: list[tuple[list[str] | None, int, str, int, str, np.ndarray]] = []
     for domain, level in (("digits", 0.72), ("flags", 0.58)):
         for n_shot in (1, 5):
             easy = level + 0.04 * n_shot - 0.12
             base = np.clip(rng.normal(easy, 0.09, EPISODES), 0.2, 0.8).astype(np.float32)
-            rows += [(None, domain, n_shot, name, base + more) for name, more in ABOVE.items()]
-            full = base + 0.02
-            rows.append((list(LOSSES), domain, n_shot, "learner", full))
-            for name, loss in LOSSES.items():
-                without = [other for other in LOSSES if other != name]
-                rows.append((without, domain, n_shot, "learner", full - loss + _noise(rng)))
-                swapped = ["fractals" if other == name else other for other in LOSSES]
-                rows.append((swapped, domain, n_shot, "learner", full + GAINS[name] + _noise(rng)))
-    table = [(subset, 0, *place, values.tolist()) for subset, *place, values in rows]
+            rows += [(None, 0, domain, n_shot, name, base + more) for name, more in ABOVE.items()]
+            for subset, gain in gains().items():
+                drift = SEEDS_DRIFT * rng.choice([-1, 1])
+                for seed, by in enumerate((drift, 0.0, -drift)):
+                    rows.append((list(subset), seed, domain, n_shot, "learner", base + 0.02 + gain + by + _noise(rng)))
+    for alone in (*LOSSES, "fractals"):
+        for judged in (*LOSSES, "fractals"):
+            if judged != alone:
+                rows += [([alone], s, judged, n, "learner", 0.6 + _noise(rng)) for s in range(3) for n in (1, 5)]
+    table = [(*place, values.tolist()) for *place, values in rows]
     return pl.DataFrame(table, schema=RESULTS, orient="row")
+
+
+def gains() -> dict[tuple[str, ...], float]:
+    """V(subset) - V(full). Of glyphs and shapes one does for the other in part: losing both costs more than losing each."""
+    full = tuple(LOSSES)
+    found = {}
+    for size in range(len(full) + 1):
+        for subset in combinations(full, size):
+            lost = sum(loss for name, loss in LOSSES.items() if name not in subset)
+            together = INTERACTION if not {"glyphs", "shapes"} & set(subset) else 0.0
+            found[subset] = together - lost
+    for name, gain in GAINS.items():
+        found[tuple("fractals" if other == name else other for other in full)] = gain
+    return found | {(*full, "fractals"): 0.004, ("fractals",): -0.05}
+
+
+def similarity() -> pl.DataFrame:
+    """How far domains are apart: as far as their places in ROLES."""
+    rows = [(a, b, 0.1 * (j - i), 0.2 * (j - i)) for (i, a), (j, b) in combinations(enumerate(ROLES), 2)]
+    return pl.DataFrame(rows, schema=SIMILARITY_SCHEMA, orient="row")
 
 
 def context() -> pl.DataFrame:

@@ -18,7 +18,7 @@ from training.measure.trial import Trial, stored
 from training.parts_readout import Parts
 from training.seen import features_of
 
-TRAININGS = "trainings.parquet"
+TRAININGS, SIMILARITY, ASKED = "trainings.parquet", "similarity.parquet", "asked.json"
 Row = tuple[object, ...]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipelines.files import read_json
 from pipelines.layout import Layout
-from pipelines.params import Params
+from pipelines.params import Measurement, Params
 from training.collection import DomainTensors, load_collection
 from training.feature_parts import feature_parts
 from training.measure.run import trial_of
@@ -32,6 +32,11 @@ def planned(params: Params, layout: Layout, manifest: Mapping[str, Any]) -> Plan
     store, parts = Store(layout.trainings), feature_parts(layout, manifest)
     trial, company = trial_of(collection, roles, params.training, params.measurement, store, parts)
     return Planned(collection, trial, plan(trial, company))
+
+
+def asked_of(measurement: Measurement) -> dict[str, Any]:
+    """What the results have to be read by, as JSON."""
+    return measurement.model_dump(mode="json", include={"designs", "margin", "random_subsets", "seed", "seeds", "steps"})
 
 
 def plan_lines(params: Params, layout: Layout) -> list[str]:

@@ -34,7 +34,7 @@ def write_report(layout: Layout) -> Report:
     inputs = read_inputs(layout)
     scored = score(inputs)
     numbers = metrics(inputs, scored)
-    found = tables(numbers, inputs.context)
+    found = tables(numbers, inputs.context, inputs.similarity)
     html = render(inputs, numbers, scored, found)
     page = layout.reports / "index.html"
     write_json(layout.reports / "metrics.json", numbers)

@@ -8,8 +8,9 @@ import polars as pl
 from markupsafe import Markup
 
 from pipelines.ledger import VERDICTS
+from training.measure.worth import MEAN
 from training.report import charts
-from training.report.metrics import LEARNERS, MEAN
+from training.report.metrics import LEARNERS
 
 NAMES = {"learner": "Learner", "class_mean": "Class mean", "ridge": "Ridge", "knn": "k-NN"}
 DRAWS = {"random": "drawn by lot", "farthest_first": "drawn farthest first", "kmeans": "drawn by k-means++"}

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
+from training.measure.in_words import VERDICTS
+from training.measure.worth import MEAN
 from training.report.figures import points, span_points, sure
-from training.report.metrics import MEAN
 from training.report.stage_times import StageTime, before_report, last_run, swap_seconds
 
 
@@ -14,7 +15,8 @@ def findings(metrics: Mapping[str, Any], stages: Sequence[StageTime]) -> list[tu
     told = [
         ("The learner", learner_sentence(metrics["held_out"])),
         ("What matters most", removal_sentence(metrics["removal"])),
-        ("What can be replaced", replacement_sentence(metrics["replacement"])),
+        ("What can be replaced", replacement_sentence(metrics["replaceability"])),
+        ("Do domains add up", modularity_sentence(metrics)),
         ("What a swap costs", swap_sentence(stages, metrics["swap_cost"])),
     ]
     return [(heading, sentence) for heading, sentence in told if sentence]
@@ -50,19 +52,44 @@ def removal_sentence(removal: Mapping[str, Mapping[str, Mapping[str, float]]]) -
             f"No single train domain is shown to be needed: the largest loss, without {name}, "
             f"is {points(value['mean'])} points ({span_points(value)})."
         )
-    return f"{name}: without it, held-out accuracy falls by {100 * value['mean']:.1f} points (loss {span_points(value)})."
+    needed = sum(row[MEAN]["low"] > 0 for row in removal.values())
+    others = f" {needed} of {len(removal)} train domains are surely missed." if len(removal) > 1 else ""
+    return f"{name}: without it, held-out accuracy falls by {100 * value['mean']:.1f} points ({span_points(value)}).{others}"
 
 
-def replacement_sentence(replacement: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
-    """Which replacement costs least, and how many cost nothing that the measurement can see."""
-    swaps = [(name, spare, value) for name, row in replacement.items() for spare, value in row.items()]
+def replacement_sentence(replaceability: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+    """Which replacements are surely harmless, which are surely not, and what it takes to tell the rest."""
+    swaps = [(f"{name} by {spare}", cell) for name, row in replaceability.items() for spare, cell in row.items()]
     if not swaps:
         return ""
-    name, spare, value = max(swaps, key=lambda item: item[2]["mean"])
-    harmless = sum(v["high"] >= 0 for _, _, v in swaps)
+    by_verdict = {v: [item for item in swaps if item[1]["verdict"] == v] for v in VERDICTS}
+    yes, no, open_ = (sorted(by_verdict[v], key=lambda item: -item[1]["mean"]) for v in VERDICTS)
+    margin = f"{100 * swaps[0][1]['margin']:g} points"
+    if yes:
+        told = f"{_listed(yes)}: each surely loses less than {margin}. "
+        told += f"{len(no)} of {len(swaps)} replacements surely lose more" if no else "None surely loses more"
+    elif no:
+        told = f"No replacement is shown to lose less than {margin}; {len(no)} of {len(swaps)} surely lose more"
+    else:
+        told = f"Of {len(swaps)} replacements none is decided at a margin of {margin}"
+    return f"{told}; {len(open_)} cannot be told yet." if open_ else f"{told}."
+
+
+def _listed(swaps: Sequence[tuple[str, Mapping[str, Any]]], most: int = 3) -> str:
+    named = [f"{name} ({points(cell['mean'])})" for name, cell in swaps[:most]]
+    more = [f"{len(swaps) - most} more"] if len(swaps) > most else []
+    parts = named + more
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def modularity_sentence(metrics: Mapping[str, Any]) -> str:
+    """How modular the collection is, where subsets enough were trained."""
+    index = metrics.get("modularity")
+    if not index:
+        return ""
     return (
-        f"The best swap, {name} by {spare}, changes accuracy by {points(value['mean'])} points ({span_points(value)}). "
-        f"{harmless} of {len(swaps)} replacements cost no accuracy that the intervals show."
+        f"A sum of what each brings explains {100 * index['mean']:.0f} % of what subsets differ in "
+        f"({100 * index['low']:.0f} to {100 * index['high']:.0f} %; {index['subsets']} subsets)."
     )
 
 

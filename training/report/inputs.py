@@ -12,6 +12,8 @@ from pipelines.files import read_json
 from pipelines.layout import Layout
 from training.measure import SCHEMA as RESULTS_SCHEMA
 from training.measure.context import CONTEXT_SCHEMA
+from training.measure.run import ASKED, SIMILARITY
+from training.measure.similarity import SCHEMA as SIMILARITY_SCHEMA
 from training.measure.store import Store
 from training.report.stage_times import StageTime, read_stages
 from training.report.swap_cost import Training, read_trainings
@@ -59,12 +61,18 @@ class Inputs:
     training: pl.DataFrame
     validation: pl.DataFrame  # step, domain, role, accuracy
     stages: list[StageTime]
+    similarity: pl.DataFrame  # how far domains are apart (training/measure/similarity.py)
+    asked: dict[str, Any]  # of the measurement: margin, random_subsets, seed, seeds, steps, designs
     trainings: list[Training]  # of the measurement, where this machine did them all
     learner: dict[str, str]  # what the model's file says about itself; empty where it says nothing
 
     def in_role(self, role: str) -> list[str]:
         """Names of the domains with this role, in order."""
         return [name for name, domain in self.domains.items() if domain.role == role]
+
+    def listed(self, role: str) -> list[str]:
+        """The same in the order of the collection, in which the measurement has them."""
+        return [name for name, entry in self.manifest["domains"].items() if entry["role"] == role]
 
 
 def read_inputs(layout: Layout) -> Inputs:
@@ -82,6 +90,8 @@ def read_inputs(layout: Layout) -> Inputs:
         examples=list(read_json(_there(layout.measurement / "examples.json"))),
         training=read_training(layout.training_log),
         validation=read_validation(layout.validation_log),
+        similarity=read_table(layout.measurement / SIMILARITY, SIMILARITY_SCHEMA),
+        asked=dict(read_json(_there(layout.measurement / ASKED))),
         trainings=read_trainings(layout.measurement, Store(layout.trainings)),
         stages=read_stages(layout.state / "stages", list(domains)),
         learner=_about_model(layout.model),

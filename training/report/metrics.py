@@ -1,8 +1,8 @@
 """The numbers of the report, in the fixed form of `reports/metrics.json`: later work adds to it and renames nothing.
 
-Accuracies are shares, 0 to 1; every interval is 95 %. `removal` is what is lost when a domain is taken out,
-V(full) - V(without): positive where the domain helps.
-`replacement` is V(replaced) - V(full): positive where the spare helps more.
+Accuracies are shares, 0 to 1; every interval is 95 %: of `held_out` over episodes, of all others over seeds and episodes.
+`removal` is what is lost when a domain is taken out, V(full) - V(without): positive where the domain helps.
+`replacement` is V(replaced) - V(full): positive where the spare helps more. docs/measures.md defines the others.
 """
 
 import json
@@ -15,6 +15,10 @@ from numpy.typing import NDArray
 
 from pipelines.params import Runner
 from training.evaluate import interval, mean_interval
+from training.measure.design import Company
+from training.measure.related import foretold, locality, transfer
+from training.measure.shots import judged_at, shots
+from training.measure.worth import MEAN, Question, values_of, worth
 from training.report.inputs import Inputs
 from training.report.planted import totals
 from training.report.stage_times import before_report
@@ -24,7 +28,6 @@ Interval = dict[str, float]  # mean, low, high
 Accuracies = dict[str, NDArray[np.float64]]  # held-out domain -> accuracy of each episode
 LEARNERS = ("learner", "class_mean", "ridge", "knn")
 COMPARED = ("class_mean", "ridge")
-MEAN = "mean"
 
 
 def metrics(inputs: Inputs, scored: pl.DataFrame) -> dict[str, Any]:
@@ -32,8 +35,7 @@ def metrics(inputs: Inputs, scored: pl.DataFrame) -> dict[str, Any]:
     results = inputs.results
     return {
         "held_out": held_out(results),
-        "removal": removal(results, inputs.in_role("train")),
-        "replacement": replacement(results, inputs.in_role("train"), inputs.in_role("spare")),
+        **worth_of(inputs),
         "training": training(inputs.learner),
         "curation": {name: dict(domain.stats["verdicts"]) for name, domain in inputs.domains.items()},
         "planted": totals(scored),
@@ -64,36 +66,19 @@ def held_out(results: pl.DataFrame) -> dict[str, Any]:
     return tables
 
 
-def removal(results: pl.DataFrame, train: Sequence[str]) -> dict[str, dict[str, Interval]]:
-    """removal.<train domain>.<held-out domain|mean>: accuracy lost without the domain, at the most shots up to 5."""
-    n_shot = judged_at(results)
-    full = accuracies(results, train, n_shot)
-    rows = {name: accuracies(results, [other for other in train if other != name], n_shot) for name in train}
-    return {name: over_domains(difference(full, without)) for name, without in rows.items() if full and without}
-
-
-def replacement(results: pl.DataFrame, train: Sequence[str], spares: Sequence[str]) -> dict[str, dict[str, Interval]]:
-    """replacement.<train domain>.<spare>: accuracy won with the spare in the domain's place, mean over held-out domains."""
-    n_shot = judged_at(results)
-    full = accuracies(results, train, n_shot)
-    tables: dict[str, dict[str, Interval]] = {}
-    for name in train:
-        for spare in spares:
-            replaced = accuracies(results, [spare if other == name else other for other in train], n_shot)
-            if full and replaced:
-                tables.setdefault(name, {})[spare] = over_domains(difference(replaced, full))[MEAN]
-    return tables
-
-
-def shots(results: pl.DataFrame) -> list[int]:
-    """The numbers of shots measured, ascending."""
-    return [int(value) for value in results["n_shot"].unique().sort()]
-
-
-def judged_at(results: pl.DataFrame) -> int:
-    """Shots at which removal and replacement are judged: 5 where measured, else the most there are."""
-    measured = shots(results.filter(pl.col("subset").is_not_null())) or shots(results)
-    return 5 if 5 in measured else max(measured, default=5)
+def worth_of(inputs: Inputs) -> dict[str, Any]:
+    """removal, replacement, replaceability and what else the designs allow (training/measure/worth.py), with transfer.<domain>.
+    <judged on>, locality and similarity (training/measure/related.py)."""
+    asked, company = inputs.asked, Company(*(tuple(inputs.listed(role)) for role in ("train", "spare")))
+    n_shot = judged_at(inputs.results)
+    values = values_of(inputs.results, n_shot, inputs.in_role("held_out"))
+    found = worth(values, Question(company, asked["margin"], asked["random_subsets"], asked["seed"]))
+    more = {
+        "transfer": transfer(inputs.results, n_shot, (*company.train, *company.spares)),
+        "locality": locality(found["removal"], inputs.similarity),
+        "similarity": foretold(found["replacement"], inputs.similarity),
+    }
+    return found | {name: table for name, table in more.items() if table}
 
 
 def accuracies(results: pl.DataFrame, subset: Sequence[str] | None, n_shot: int, learner: str = "learner") -> Accuracies:

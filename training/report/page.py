@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from pipelines.ledger import VERDICTS
 from pipelines.quality import LADDER
+from training.measure.shots import judged_at
 from training.report import figures, gallery, planted, quality
 from training.report.charts import swatch
 from training.report.compare import (
@@ -26,10 +27,11 @@ from training.report.findings import findings
 from training.report.gpicl import gpicl_section
 from training.report.inputs import Inputs
 from training.report.mechanism import mechanism_section
-from training.report.metrics import COMPARED, LEARNERS, judged_at
+from training.report.metrics import COMPARED, LEARNERS
 from training.report.on_the_way import domain_rows
 from training.report.plots import data_uri
 from training.report.stage_times import DOMAIN_STAGES, before_report, last_run
+from training.report.worth import worth_section
 
 HERE = Path(__file__).parent
 PACKAGES = ("tessera", "torch", "polars", "numpy", "pillow", "scikit-learn")
@@ -44,6 +46,7 @@ def render(inputs: Inputs, metrics: Mapping[str, Any], scored: pl.DataFrame, tab
         **_glance(inputs, metrics),
         **_curation(inputs, metrics, scored),
         **_learning(inputs, metrics),
+        **worth_section(inputs, metrics),
         mechanism=mechanism_section(inputs.layout),
         gpicl=gpicl_section(inputs.layout),
         **_cost(inputs),
@@ -141,10 +144,6 @@ def _learning(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, Any]:
         "episodes": episodes(inputs),
         "learner_legend": [swatch(name, figures.NAMES[name]) for name in LEARNERS],
         "judged_at": judged_at(inputs.results),
-        "removal_heat": figures.heat_rows(metrics["removal"]),
-        "removal": figures.removal_chart(metrics["removal"]),
-        "replacement_heat": figures.heat_rows(metrics["replacement"]),
-        "replacement": figures.replacement_chart(metrics["replacement"]),
         "spares": inputs.in_role("spare"),
     }
 

@@ -14,8 +14,8 @@ from pipelines.files import write_text
 ENDS = ("mean", "low", "high")
 
 
-def tables(metrics: Mapping[str, Any], context: pl.DataFrame) -> dict[str, str]:
-    """CSV by name: accuracy, context (accuracy by shots), removal, replacement."""
+def tables(metrics: Mapping[str, Any], context: pl.DataFrame, similarity: pl.DataFrame) -> dict[str, str]:
+    """CSV by name: accuracy, context (accuracy by shots), similarity (of each two domains), and what domains are worth."""
     accuracy = [
         (domain, shot.removesuffix("_shot"), learner, *(value[end] for end in ENDS))
         for domain, by_shot in metrics["held_out"].items()
@@ -25,8 +25,21 @@ def tables(metrics: Mapping[str, Any], context: pl.DataFrame) -> dict[str, str]:
     return {
         "accuracy": _csv(("domain", "n_shot", "learner", *ENDS), accuracy),
         "context": _csv(context.columns, context.iter_rows()),
+        "similarity": _csv(similarity.columns, similarity.iter_rows()),
         "removal": _csv(("removed", "domain", *ENDS), _nested(metrics["removal"])),
-        "replacement": _csv(("removed", "added", *ENDS), _nested(metrics["replacement"])),
+        "replacement": _csv(("removed", "added", "verdict", *ENDS), _verdicts(metrics["replaceability"])),
+        **_more(metrics),
+    }
+
+
+def _more(metrics: Mapping[str, Any]) -> dict[str, str]:
+    """What only some designs measure; a table that would be empty is there with its header, for `dvc plots` looks for it."""
+    return {
+        "shapley": _csv(("domain", *ENDS), _flat(metrics.get("shapley", {}))),
+        "addition": _csv(("added", "domain", *ENDS), _nested(metrics.get("addition", {}))),
+        "interaction": _csv(("first", "second", *ENDS), _nested(metrics.get("interaction", {}))),
+        "datamodel": _csv(("domain", *ENDS), _flat(metrics.get("datamodel", {}).get("weights", {}))),
+        "transfer": _csv(("trained_on", "domain", *ENDS), _nested(metrics.get("transfer", {}))),
     }
 
 
@@ -43,6 +56,14 @@ def data_uri(text: str) -> str:
 
 def _nested(table: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[Sequence[Any]]:
     return [(one, other, v["mean"], v["low"], v["high"]) for one, row in table.items() for other, v in row.items()]
+
+
+def _flat(table: Mapping[str, Mapping[str, float]]) -> list[Sequence[Any]]:
+    return [(name, *(value[end] for end in ENDS)) for name, value in table.items()]
+
+
+def _verdicts(table: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[Sequence[Any]]:
+    return [(one, other, v["verdict"], *(v[end] for end in ENDS)) for one, row in table.items() for other, v in row.items()]
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

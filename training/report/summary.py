@@ -5,8 +5,9 @@ from typing import Any
 
 from pipelines.files import read_json
 from pipelines.layout import Layout
+from training.measure.worth import MEAN
 from training.report.figures import NAMES
-from training.report.metrics import LEARNERS, MEAN
+from training.report.metrics import LEARNERS
 from training.report.stage_times import GROUPS, StageTime, last_run, read_stages
 
 WIDTH = 100
