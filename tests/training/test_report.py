@@ -13,12 +13,16 @@ from made_project import ABOVE, GAINS, LOSSES, PLANTED, ROLES, SCRIPT, make_proj
 
 from pipelines.layout import Layout
 from pipelines.ledger import VERDICTS
+from training.measure.design import Company
+from training.measure.shots import judged_at
+from training.measure.worth import Question, values_of, worth
 from training.report import write_report
 from training.report.inputs import read_validation
-from training.report.metrics import held_out, removal, replacement
+from training.report.metrics import held_out
 
 TRAIN = [name for name, role in ROLES.items() if role == "train"]
 HELD_OUT = [name for name, role in ROLES.items() if role == "held_out"]
+QUESTION = Question(Company(tuple(TRAIN), ("fractals",)), 0.005)
 DIFFERENCES = {"learner_minus_class_mean", "learner_minus_ridge"}
 
 
@@ -95,8 +99,7 @@ def test_a_domain_taken_out_leaves_no_trace(metrics: dict[str, Any], html: str) 
 
 def test_tables_without_replacements_or_removals_are_empty() -> None:
     main = results().filter(pl.col("subset").is_null())
-    assert removal(main, TRAIN) == {}
-    assert replacement(main, TRAIN, ["fractals"]) == {}
+    assert worth(values_of(main, 5, HELD_OUT), QUESTION) == {"removal": {}, "replacement": {}, "replaceability": {}}
     assert set(held_out(main)) == {*HELD_OUT, "mean"}
 
 
@@ -104,13 +107,14 @@ def test_subsets_judged_on_different_episodes_are_refused() -> None:
     shorter = (
         pl.when(pl.col("subset") == ["shapes", "textures"]).then(pl.col("accuracies").list.head(9)).otherwise("accuracies")
     )
-    with pytest.raises(ValueError, match="different episodes"):
-        removal(results().with_columns(accuracies=shorter), TRAIN)
+    with pytest.raises(ValueError, match="episodes, expected the same"):
+        values_of(results().with_columns(accuracies=shorter), 5, HELD_OUT)
 
 
 def test_other_numbers_of_shots_are_judged_at_the_most() -> None:
     three = results().with_columns(n_shot=pl.col("n_shot").replace(5, 3))
-    assert removal(three, TRAIN)["glyphs"]["mean"]["mean"] == pytest.approx(LOSSES["glyphs"], abs=1e-4)
+    found = worth(values_of(three, judged_at(three), HELD_OUT), QUESTION)["removal"]
+    assert found["glyphs"]["mean"]["mean"] == pytest.approx(LOSSES["glyphs"], abs=1e-4)
     assert set(held_out(three)["mean"]) == {"1_shot", "3_shot"}
 
 

@@ -73,6 +73,7 @@ def template(name: str) -> Template:
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"percent": percent, "size": size, "seconds": seconds, "count": count}
+    environment.filters |= {"signed": signed}
     environment.filters |= {"points": figures.points, "span": figures.span_points}
     return environment.get_template(name)
 
@@ -183,6 +184,11 @@ def _flat(settings: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 def percent(value: float) -> str:
     """A share with one decimal, without the sign."""
     return f"{100 * value:.1f}"
+
+
+def signed(value: float) -> str:
+    """A correlation, with its sign."""
+    return f"{value:+.2f}".replace("-", "\u2212")
 
 
 def count(value: int) -> str:
