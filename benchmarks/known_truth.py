@@ -32,8 +32,8 @@ TRAINING = Training(
     n_way=N_WAY, min_shot=N_SHOT, max_shot=N_SHOT, n_query=2, warmup=10, learning_rate=5e-3, readout="class_mean", rotate=False,
     synthetic_share=0.0,
 )  # fmt: skip
-MEASUREMENT = Measurement(n_way=N_WAY, n_shots=[N_SHOT], n_query=8, episodes=100, margin=MARGIN)
-BUDGET = {"carrier": (60, 4), "redundant": (60, 4), "complementary": (100, 8)}  # steps of a training, episodes a step
+MEASUREMENT = Measurement(n_way=N_WAY, n_shots=[N_SHOT], n_query=8, episodes=80, margin=MARGIN)
+BUDGET = {"carrier": (50, 4), "redundant": (40, 4), "complementary": (80, 8)}  # steps of a training, episodes a step
 
 
 def found(kind: str, seed: int, seeds: int = 3) -> dict[str, Any]:

@@ -86,10 +86,10 @@ def carrier(seed: int) -> World:
     make = Maker(seed)
     mean_CD = make.means(FIRST)
     domains = [make.domain("carrier", FIRST, mean_CD=mean_CD)]
-    domains += [make.domain(name, ELSEWHERE) for name in ("beside_1", "beside_2")]
+    domains += [make.domain("beside", ELSEWHERE)]
     domains += [make.domain("twin", FIRST, mean_CD=mean_CD), make.labels_by_lot("lots", domains[0])]
     domains += [make.domain(name, FIRST) for name in ("test_1", "test_2")]
-    return _world(domains, train=3, spares=2, designs=("removal", "replacement", "shapley"))
+    return _world(domains, train=2, spares=2, designs=("removal", "replacement", "shapley"))
 
 
 def redundant(seed: int) -> World:
