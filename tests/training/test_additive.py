@@ -81,3 +81,14 @@ def test_between_the_two_the_index_is_the_share_that_adds_up() -> None:
 def test_subsets_that_do_not_differ_have_no_index() -> None:
     assert modularity(of(dict.fromkeys(SUBSETS, 0.3)), DOMAINS) is None
     assert modularity(values({subset: 0.1 for subset in SUBSETS[:8]}), DOMAINS) is None
+
+
+def test_an_index_of_noise_alone_is_rarely_told() -> None:
+    indices = [modularity(of(dict.fromkeys(SUBSETS, 0.3), deviation=0.05, draw=draw), DOMAINS) for draw in range(20)]
+    assert sum(found is not None for found in indices) <= 3  # one in twenty is expected
+
+
+def test_values_that_are_all_the_same_are_not_explained() -> None:
+    model = datamodel(of(dict.fromkeys(SUBSETS, 0.3)), DOMAINS)
+    assert model is not None
+    assert (model.r2, model.rank) == (0.0, 0.0)

@@ -13,6 +13,8 @@ from training.measure.values import Floats, Values
 from training.measure.variance import training_deviation_G
 
 FOLDS = 10
+LEVEL = 0.05  # of the test whether subsets differ by more than noise
+ROUNDING = 1e-12  # share of a sum of squares that is rounding
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,9 @@ def datamodel(values: Values, domains: tuple[str, ...]) -> Datamodel | None:
         theta, *_ = np.linalg.lstsq(design[left], value[left], rcond=None)
         said[~left] = design[~left] @ theta
     spread = ((value - value.mean()) ** 2).sum()
-    r2 = 1 - ((value - said) ** 2).sum() / spread if spread > 0 else 0.0
-    rank = stats.spearmanr(value, said).statistic if spread > 0 and np.ptp(said) > 0 else 0.0
+    differ = spread > ROUNDING * (value**2).sum()
+    r2 = 1 - ((value - said) ** 2).sum() / spread if differ else 0.0
+    rank = stats.spearmanr(value, said).statistic if differ and np.ptp(said) > 0 else 0.0
     weights = np.zeros((len(domains), len(values.subsets)))
     weights[:, rows] = np.linalg.pinv(design)[1:]
     return Datamodel(domains, weights, float(r2), float(rank), len(rows))
@@ -76,7 +79,7 @@ def modularity(values: Values, domains: tuple[str, ...], *, level: float = 0.95,
 
     index = 1 - (residual - df s^2) / (total - df s^2) with s^2 the variance of V by another seed, so that noise is not taken
     for interaction. Over the subsets of train domains, the empty one left out, for it is another learner. None where too few
-    subsets were trained or no two differ by more than noise.
+    subsets were trained, or where by an F-test they do not surely differ by more than noise: a share of nothing is any number.
     """
     rows = [at for at, subset in enumerate(values.subsets) if subset and subset <= set(domains)]
     design = indicators(values, domains, rows)
@@ -84,6 +87,10 @@ def modularity(values: Values, domains: tuple[str, ...], *, level: float = 0.95,
     if free < 3 or np.linalg.matrix_rank(design) < design.shape[1]:
         return None
     noise = noise_variance(values, rows)
+    if noise > 0:
+        seeds_free = int((values.trained_US.sum(axis=1) - 1).sum())
+        if values.mean_U()[rows].var(ddof=1) / noise <= stats.f.ppf(1 - LEVEL, len(rows) - 1, seeds_free):
+            return None
     left = np.eye(len(rows)) - design @ np.linalg.pinv(design)
     mean = index_of(values.mean_U()[rows][:, None], left, free, noise)[0]
     if not np.isfinite(mean):
@@ -104,7 +111,7 @@ def index_of(value_UR: Floats, left_UU: Floats, free: int, noise: float) -> Floa
     total = ((value_UR - value_UR.mean(axis=0)) ** 2).sum(axis=0) - (len(value_UR) - 1) * noise
     residual = np.maximum(((left_UU @ value_UR) ** 2).sum(axis=0) - free * noise, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        found: Floats = np.where(total > 0, 1 - residual / total, np.nan)
+        found: Floats = np.where(total > ROUNDING * (value_UR**2).sum(axis=0), 1 - residual / total, np.nan)
     return found
 
 
