@@ -80,7 +80,7 @@ def test_between_the_two_the_index_is_the_share_that_adds_up() -> None:
 
 def test_subsets_that_do_not_differ_have_no_index() -> None:
     assert modularity(of(dict.fromkeys(SUBSETS, 0.3)), DOMAINS) is None
-    assert modularity(values({subset: 0.1 for subset in SUBSETS[:8]}), DOMAINS) is None
+    assert modularity(values(dict.fromkeys(SUBSETS[:8], 0.1)), DOMAINS) is None
 
 
 def test_an_index_of_noise_alone_is_rarely_told() -> None:

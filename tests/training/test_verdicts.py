@@ -110,5 +110,8 @@ def test_episodes_are_asked_for_where_they_are_what_lacks() -> None:
 
 
 def test_what_cannot_be_settled_is_told() -> None:
-    assert needed(parts(-MARGIN, seed=0.02, episode=0.0), 0, 0, MARGIN, tests=1) == f"more than {MOST} seeds: it lies at the margin"
+    assert (
+        needed(parts(-MARGIN, seed=0.02, episode=0.0), 0, 0, MARGIN, tests=1)
+        == f"more than {MOST} seeds: it lies at the margin"
+    )
     assert needed(parts(0.0, seed=0.02, episode=0.0, seeds=1), 0, 0, MARGIN, tests=1).startswith("at least one more seed")
