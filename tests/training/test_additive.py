@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from made_values import of_arrays, subsets_of, values
+from made_values import chance, of_arrays, subsets_of, values
 
-from training.measure.additive import datamodel, modularity
+from training.measure.additive import added_by_chance, complete, datamodel, modularity
 from training.measure.values import Values
 
 DOMAINS = tuple("abcde")
@@ -92,3 +92,62 @@ def test_values_that_are_all_the_same_are_not_explained() -> None:
     model = datamodel(of(dict.fromkeys(SUBSETS, 0.3)), DOMAINS)
     assert model is not None
     assert (model.r2, model.rank) == (0.0, 0.0)
+
+
+def by_chance(worth: dict[str, float], draw: int, **deviations: float) -> Values:
+    """Three seeds and 40 episodes, which deviate on each subset apart."""
+    table_USE = chance(len(worth), 3, 40, draw=draw, **deviations)
+    return of_arrays([np.array(list(worth.values()))[:, None, None] + table_USE], list(worth))
+
+
+@pytest.mark.parametrize(
+    "deviations",
+    [{"seed": 0.1, "episode": 0.0, "rest": 0.1}, {"seed": 0.02, "episode": 0.4, "rest": 0.1}],
+    ids=["seeds", "episodes"],
+)
+def test_chance_moves_the_index_nowhere_on_average(deviations: dict[str, float]) -> None:
+    """Neither chance of seeds nor of episodes is taken for interaction; intervals hold the truth."""
+    mixed = {subset: additive()[subset] + 0.5 * xor()[subset] for subset in SUBSETS}
+    for worth in (additive(), mixed):
+        true = modularity(of(worth), DOMAINS)
+        found = [modularity(by_chance(worth, draw, **deviations), DOMAINS) for draw in range(30)]
+        told = [each for each in found if each is not None]
+        assert true is not None
+        assert len(told) == 30
+        # a residual is never taken to be below 0, which costs what adds up a little
+        assert np.mean([each.mean for each in told]) == pytest.approx(true.mean, abs=0.04)
+        assert sum(each.low - 1e-9 <= true.mean <= each.high + 1e-9 for each in told) >= 26
+
+
+@pytest.mark.parametrize("seed", [0.0, 0.03])
+def test_what_chance_adds_to_a_sum_of_squares_is_found_without_bias(seed: float) -> None:
+    """Of 31 values about their mean: 30 variances of one."""
+    same = dict.fromkeys(SUBSETS[1:], 0.3)
+    centre = np.eye(31) - 1 / 31
+    found = [added_by_chance(by_chance(same, draw, seed=seed, episode=0.02, rest=0.2), centre) for draw in range(60)]
+    assert np.mean(found) == pytest.approx(30 * (seed**2 / 3 + 0.02**2 / 40 + 0.2**2 / 120), rel=0.1)
+
+
+def test_what_a_seed_does_to_all_subsets_alike_changes_no_index() -> None:
+    mixed = {subset: additive()[subset] + 0.5 * xor()[subset] for subset in SUBSETS}
+    found = by_chance(mixed, 0, seed=0.02, episode=0.1, rest=0.1)
+    moved_USE = found.accuracies[0] + np.array([-0.3, 0.0, 0.4])[None, :, None]
+    one, other = (modularity(each, DOMAINS) for each in (found, of_arrays([moved_USE], SUBSETS)))
+    assert one is not None
+    assert other is not None
+    assert (one.mean, one.low) == pytest.approx((other.mean, other.low), abs=0.02)
+    assert one.mean == pytest.approx(other.mean)
+
+
+def test_the_index_takes_the_seeds_that_all_subsets_have() -> None:
+    found = by_chance(additive(), 0, seed=0.02, episode=0.1, rest=0.1)
+    trained_US = np.ones((32, 3), dtype=bool)
+    trained_US[5, 2] = False
+    lacking = of_arrays(list(found.accuracies), SUBSETS, trained_US)
+    part = complete(lacking, [4, 5])
+    assert (part.seeds, part.subsets) == ((0, 1), lacking.subsets[4:6])
+    assert (part.accuracies[0] == found.accuracies[0][4:6, :2]).all()
+    first = of_arrays([found.accuracies[0][:, :2]], SUBSETS)
+    assert modularity(lacking, DOMAINS) == modularity(first, DOMAINS)
+    trained_US[5], trained_US[6] = [True, False, False], [False, True, True]
+    assert modularity(of_arrays(list(found.accuracies), SUBSETS, trained_US), DOMAINS) is None
