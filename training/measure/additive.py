@@ -10,9 +10,11 @@ from scipy import stats
 
 from training.measure.bootstrap import resample
 from training.measure.values import Floats, Values
-from training.measure.variance import training_deviation_G
+from training.measure.variance import parts
 
 FOLDS = 10
+LEVEL = 0.05  # of the test whether subsets differ by more than chance
+ROUNDING = 1e-12  # share of a sum of squares that is rounding
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,9 @@ def datamodel(values: Values, domains: tuple[str, ...]) -> Datamodel | None:
         theta, *_ = np.linalg.lstsq(design[left], value[left], rcond=None)
         said[~left] = design[~left] @ theta
     spread = ((value - value.mean()) ** 2).sum()
-    r2 = 1 - ((value - said) ** 2).sum() / spread if spread > 0 else 0.0
-    rank = stats.spearmanr(value, said).statistic if spread > 0 and np.ptp(said) > 0 else 0.0
+    differ = spread > ROUNDING * (value**2).sum()
+    r2 = 1 - ((value - said) ** 2).sum() / spread if differ else 0.0
+    rank = stats.spearmanr(value, said).statistic if differ and np.ptp(said) > 0 else 0.0
     weights = np.zeros((len(domains), len(values.subsets)))
     weights[:, rows] = np.linalg.pinv(design)[1:]
     return Datamodel(domains, weights, float(r2), float(rank), len(rows))
@@ -72,45 +75,81 @@ class Modularity:
 
 
 def modularity(values: Values, domains: tuple[str, ...], *, level: float = 0.95, seed: int = 0) -> Modularity | None:
-    """The share of the variance of V over subsets that the additive model explains, less what noise of trainings adds to both.
+    """The share of the variance of V over subsets that the additive model explains, less what chance adds to both.
 
-    index = 1 - (residual - df s^2) / (total - df s^2) with s^2 the variance of V by another seed, so that noise is not taken
-    for interaction. Over the subsets of train domains, the empty one left out, for it is another learner. None where too few
-    subsets were trained or no two differ by more than noise.
+    index = 1 - (residual - n_residual) / (total - n_total), sums of squares and what chance of seeds and episodes adds to each
+    (`added_by_chance`), so that it is not taken for interaction. Over the subsets of train domains, the empty one left out,
+    for it is another learner, and the seeds that all of them have. None where too few subsets were trained, they have no seed
+    in common, or where by an F-test they do not surely differ by more than chance: a share of nothing is any number.
     """
     rows = [at for at, subset in enumerate(values.subsets) if subset and subset <= set(domains)]
     design = indicators(values, domains, rows)
     free = len(rows) - design.shape[1]
-    if free < 3 or np.linalg.matrix_rank(design) < design.shape[1]:
+    if free < 3 or np.linalg.matrix_rank(design) < design.shape[1] or not values.trained_US[rows].all(axis=0).any():
         return None
-    noise = noise_variance(values, rows)
-    left = np.eye(len(rows)) - design @ np.linalg.pinv(design)
-    mean = index_of(values.mean_U()[rows][:, None], left, free, noise)[0]
+    found = complete(values, rows)
+    left_UU = np.eye(len(rows)) - design @ np.linalg.pinv(design)
+    centre_UU = np.eye(len(rows)) - 1 / len(rows)
+    chance = tuple(added_by_chance(found, each) for each in (left_UU, centre_UU))
+    value_U1 = found.mean_U()[:, None]
+    if chance[1] > 0:
+        bound = stats.f.ppf(1 - LEVEL, len(rows) - 1, chance_degrees(found))
+        if squares(centre_UU, value_U1)[0] / chance[1] <= bound:
+            return None
+    mean = index_of(value_U1, left_UU, centre_UU, chance)[0]
     if not np.isfinite(mean):
         return None
-    pick = np.zeros((len(rows), len(values.subsets)))
-    pick[np.arange(len(rows)), rows] = 1.0
-    # a draw adds its own noise to every subset once more
-    drawn_UR = resample(values, pick, values.groups_GH[-1:], seed=seed)[:, 0]
-    found_R = index_of(drawn_UR, left, free, 2 * noise)
+    drawn_UR = resample(found, np.eye(len(rows)), found.groups_GH[-1:], seed=seed)[:, 0]
+    # a draw adds its own chance to that of the values that it is drawn from
+    departure_UR = drawn_UR - value_U1
+    twice = tuple(
+        once + float(squares(each, departure_UR).mean()) for once, each in zip(chance, (left_UU, centre_UU), strict=True)
+    )
+    found_R = index_of(drawn_UR, left_UU, centre_UU, twice)
     found_R = found_R[np.isfinite(found_R)]
     tail = 100 * (1 - level) / 2
     low, high = np.percentile(found_R, [tail, 100 - tail]) if len(found_R) else (-np.inf, 1.0)
     return Modularity(float(mean), float(min(low, mean)), float(min(1.0, max(high, mean))), len(rows))
 
 
-def index_of(value_UR: Floats, left_UU: Floats, free: int, noise: float) -> Floats:
-    """The index of each column, nan where the subsets do not differ by more than noise."""
-    total = ((value_UR - value_UR.mean(axis=0)) ** 2).sum(axis=0) - (len(value_UR) - 1) * noise
-    residual = np.maximum(((left_UU @ value_UR) ** 2).sum(axis=0) - free * noise, 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found: Floats = np.where(total > 0, 1 - residual / total, np.nan)
+def complete(values: Values, rows: list[int]) -> Values:
+    """These subsets, with the seeds that all of them have."""
+    seeds = np.flatnonzero(values.trained_US[rows].all(axis=0))
+    return Values(
+        tuple(values.subsets[row] for row in rows),
+        tuple(values.seeds[at] for at in seeds),
+        values.held_out,
+        tuple(accuracy_USE[rows][:, seeds] for accuracy_USE in values.accuracies),
+        np.ones((len(rows), len(seeds)), dtype=bool),
+    )
+
+
+def squares(weights_MU: Floats, value_UR: Floats) -> Floats:
+    """Sum of squares of the contrasts, for each column."""
+    found: Floats = ((weights_MU @ value_UR) ** 2).sum(axis=0)
     return found
 
 
-def noise_variance(values: Values, rows: list[int]) -> float:
-    """Variance of V of a subset by its seeds; 0 where there is one seed, which tells nothing of it."""
-    deviation_G = training_deviation_G(values)
-    if deviation_G is None:
-        return 0.0
-    return float(deviation_G[-1] ** 2 / values.trained_US[rows].sum(axis=1).mean())
+def added_by_chance(values: Values, weights_MU: Floats) -> float:
+    """What chance adds to the sum of squares of these contrasts of V: the sum of their variances, each without bias.
+
+    What a seed or an episode does to all subsets alike cancels in contrasts, and so is not in it.
+    """
+    return float(parts(values, weights_MU, values.groups_GH[-1:]).unbiased_MG.sum())
+
+
+def chance_degrees(values: Values) -> int:
+    """Degrees of freedom of the chance in V over subsets: of seeds, the fewer; of episodes where there is one seed."""
+    draws = len(values.seeds)
+    if draws == 1:
+        draws = min(accuracy_USE.shape[2] for accuracy_USE in values.accuracies)
+    return (len(values.subsets) - 1) * (draws - 1)
+
+
+def index_of(value_UR: Floats, left_UU: Floats, centre_UU: Floats, chance: tuple[float, ...]) -> Floats:
+    """The index of each column, nan where the subsets do not differ by more than chance, which is given for both sums."""
+    total_R = squares(centre_UU, value_UR) - chance[1]
+    residual_R = np.maximum(squares(left_UU, value_UR) - chance[0], 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: Floats = np.where(total_R > ROUNDING * (value_UR**2).sum(axis=0), 1 - residual_R / total_R, np.nan)
+    return found
