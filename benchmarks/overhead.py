@@ -34,7 +34,7 @@ def copy_project(target: Path) -> None:
     files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     for name in files:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, target / name)
+        shutil.copy(ROOT / name, target / name, follow_symlinks=False)
     subprocess.run(["git", "init", "--quiet", str(target)], check=True)  # DVC wants to be inside a repository
     (target / ".venv").symlink_to(ROOT / ".venv")
 
