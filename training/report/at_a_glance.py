@@ -57,4 +57,4 @@ def _row(name: str, value: Mapping[str, float]) -> Row:
 
 
 def _percent(share: float) -> float:
-    return round(100 * share, 2)
+    return round(100 * share, 2) + 0.0  # no -0.0
