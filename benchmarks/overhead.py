@@ -35,7 +35,9 @@ def copy_project(target: Path) -> None:
     for name in files:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, target / name, follow_symlinks=False)
-    subprocess.run(["git", "init", "--quiet", str(target)], check=True)  # DVC wants to be inside a repository
+    who = ["-c", "user.name=benchmark", "-c", "user.email=benchmark@localhost"]
+    for words in (["init"], ["add", "--all"], [*who, "commit", "--message", "a copy"]):  # DVC wants a repository with a commit
+        subprocess.run(["git", *words], cwd=target, check=True, stdout=subprocess.DEVNULL)
     (target / ".venv").symlink_to(ROOT / ".venv")
 
 
