@@ -10,6 +10,7 @@ the same to the last bit as the one that the swap came to. Prints Markdown.
 
 import argparse
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -35,6 +36,7 @@ class Cost:
 
     what: str
     seconds: float  # wall
+    processor: float  # s of all processes, which other work on the machine bears on less
     bytes: int  # outputs of the stages that ran, and the trainings kept
     stages: int
     trainings: int
@@ -45,16 +47,24 @@ def repro(project: Path, what: str) -> Cost:
     """Run `dvc repro`, which has to succeed."""
     layout = Layout(project)
     before = _kept(layout)
-    begun = time.monotonic()
+    begun, used = time.monotonic(), _processor()
     command = [str(ROOT / ".venv" / "bin" / "python"), "-m", "dvc", "repro"]
     subprocess.run(command, cwd=project, check=True, stdout=sys.stderr)
     seconds, load, after = time.monotonic() - begun, os.getloadavg()[0], _kept(layout)
     stages = read_stages(layout.state / "stages", list(read_json(layout.manifest)["domains"]))
     ran = [time for time in stages if time.stage in last_run(stages) or time.group == "report"]
     written = sum(time.bytes for time in ran) + sum(after[name] for name in after.keys() - before.keys())
-    cost = Cost(what, seconds, written, len(ran), len({name.parent for name in after.keys() - before.keys()}), load)
+    cost = Cost(
+        what, seconds, _processor() - used, written, len(ran), len({name.parent for name in after.keys() - before.keys()}), load
+    )
     print(row(cost, None), file=sys.stderr, flush=True)
     return cost
+
+
+def _processor() -> float:
+    """Processor seconds of all children that have ended, and of theirs."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return ended.ru_utime + ended.ru_stime
 
 
 def _kept(layout: Layout) -> dict[Path, int]:
@@ -79,10 +89,11 @@ def same_results(one: Path, other: Path) -> bool:
 
 
 def row(cost: Cost, rebuild: Cost | None) -> str:
-    """A line of the table, with shares of a rebuild where that is known."""
-    shares = ["", ""] if rebuild is None else [f"{cost.seconds / rebuild.seconds:.0%}", f"{cost.bytes / rebuild.bytes:.0%}"]
-    figures = [f"{cost.seconds:.0f}", shares[0], f"{cost.bytes / 1e6:.1f}", shares[1], cost.stages, cost.trainings]
-    return f"| {cost.what} | {' | '.join(map(str, figures))} | {cost.load:.1f} |"
+    """A line of the table, with shares of a rebuild (of itself, until one is known)."""
+    whole = rebuild or cost
+    pairs = ((cost.seconds, whole.seconds), (cost.processor, whole.processor), (cost.bytes / 1e6, whole.bytes / 1e6))
+    figures = [f"{value:.0f} ({value / of:.0%})" for value, of in pairs]
+    return f"| {cost.what} | {' | '.join(figures)} | {cost.stages} | {cost.trainings} | {cost.load:.1f} |"
 
 
 def run(folder: Path) -> list[Cost]:

@@ -16,7 +16,8 @@ def headline(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """`reports/summary.json`, for `dvc metrics diff` and `dvc exp show`.
 
     accuracy.<n>_shot.<held-out domain or mean>, above_ridge.<n>_shot, lost_without.<train domain>,
-    won_by_swap.<train domain>.<spare>, swap.<seconds, stages, share_of_rebuild>. What was not measured is left out.
+    won_by_swap.<train domain>.<spare>, shapley.<train domain>, swap.<seconds, stages, share_of_rebuild>. What was not
+    measured is left out.
     """
     found: dict[str, Any] = {"accuracy": {}, "above_ridge": {}}
     for domain, by_shot in metrics["held_out"].items():
@@ -28,6 +29,7 @@ def headline(metrics: Mapping[str, Any]) -> dict[str, Any]:
     found["lost_without"] = {name: _percent(row[MEAN]["mean"]) for name, row in metrics["removal"].items()}
     swaps = metrics["replacement"]
     found["won_by_swap"] = {name: {spare: _percent(v["mean"]) for spare, v in row.items()} for name, row in swaps.items()}
+    found["shapley"] = {name: _percent(value["mean"]) for name, value in metrics.get("shapley", {}).items()}
     cost = metrics["swap_cost"]
     found["swap"] = {name: cost[name] for name in ("seconds", "stages", "share_of_rebuild") if name in cost}
     return {name: part for name, part in found.items() if part}
