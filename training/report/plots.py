@@ -16,8 +16,10 @@ ENDS = ("mean", "low", "high")
 
 
 def tables(metrics: Mapping[str, Any], context: pl.DataFrame, similarity: pl.DataFrame) -> dict[str, str]:
-    """CSV by name: accuracy, context (accuracy by shots), similarity (of each two domains), what domains are worth; learner, lost, won
-    for `dvc plots`."""
+    """CSV by name: accuracy, context (accuracy by shots), similarity (of each two domains), what domains are worth.
+
+    And learner, lost, won: the same for `dvc plots`, a row a name.
+    """
     accuracy = [
         (domain, shot.removesuffix("_shot"), learner, *(value[end] for end in ENDS))
         for domain, by_shot in metrics["held_out"].items()
