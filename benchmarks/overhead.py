@@ -34,8 +34,10 @@ def copy_project(target: Path) -> None:
     files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     for name in files:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, target / name)
-    subprocess.run(["git", "init", "--quiet", str(target)], check=True)  # DVC wants to be inside a repository
+        shutil.copy(ROOT / name, target / name, follow_symlinks=False)
+    who = ["-c", "user.name=benchmark", "-c", "user.email=benchmark@localhost"]
+    for words in (["init"], ["add", "--all"], [*who, "commit", "--message", "a copy"]):  # DVC wants a repository with a commit
+        subprocess.run(["git", *words], cwd=target, check=True, stdout=subprocess.DEVNULL)
     (target / ".venv").symlink_to(ROOT / ".venv")
 
 

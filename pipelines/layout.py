@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+EXPERIMENTS = Path(".dvc", "tmp", "exps")  # below it DVC puts copies of the project
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -97,9 +99,21 @@ class Layout:
         return self.root / ".tessera"
 
     @property
+    def shared(self) -> Path:
+        """The state that copies of a project for experiments (`dvc exp run --temp`, `--queue`) have in common with it.
+
+        Else each would start a Prefect server in a folder that DVC deletes, and do trainings again that are finished.
+        """
+        here = self.root.absolute()
+        for folder in here.parents:
+            if folder.parts[-len(EXPERIMENTS.parts) :] == EXPERIMENTS.parts:
+                return folder.parents[len(EXPERIMENTS.parts) - 1] / self.state.name
+        return self.state
+
+    @property
     def trainings(self) -> Path:
         """Finished trainings of the measurement, under digests of what went into them; no output of a stage."""
-        return self.state / "trainings"
+        return self.shared / "trainings"
 
     @property
     def dvc_cache(self) -> Path:
@@ -113,7 +127,7 @@ class Layout:
         return self.cards / f"{domain}.lock"
 
     def downloads(self, domain: str) -> Path:
-        return self.state / "downloads" / domain
+        return self.shared / "downloads" / domain
 
     def raw(self, domain: str) -> Path:
         return self.root / "raw" / domain

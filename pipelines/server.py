@@ -136,7 +136,7 @@ def _api(port: int) -> str:
 
 
 def _home(layout: Layout) -> Path:
-    return (layout.state / "prefect").absolute()
+    return (layout.shared / "prefect").absolute()
 
 
 def _free_port(ports: Sequence[int]) -> int:

@@ -19,7 +19,7 @@ STAGES = {
     "measure": "held-out accuracy, and the trainings on subsets of the domains that measurement.designs asks for",
     "mechanism": "gradient descent in the forward pass, of attention trained on regression and of the learner",
     "gpicl": "general-purpose in-context learning: memorising tasks, recognising them, learning to learn",
-    "report": "write reports/index.html, reports/metrics.json and reports/plots/",
+    "report": "write reports/index.html, reports/metrics.json, reports/summary.json and reports/plots/",
 }
 RUN = "dvc repro, then the summary: what `make run` does. In several processes: torchrun --nproc_per_node N -m training run"
 COMPARE = "instead of the report: what changed from A to B (workspace, metrics.json, folder, revision or experiment)"

@@ -179,7 +179,7 @@ def outputs(stage: str, layout: Layout) -> list[Path]:
         "measure": [layout.measurement],
         "mechanism": [layout.mechanism, layout.mechanism.with_suffix("")],
         "gpicl": [layout.gpicl, layout.gpicl.with_suffix("")],
-        "report": [reports / "index.html", reports / "metrics.json", reports / "plots"],
+        "report": [reports / name for name in ("index.html", "metrics.json", "summary.json", "plots")],
     }[stage]
 
 

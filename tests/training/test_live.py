@@ -110,3 +110,14 @@ def test_a_project_without_dvc_gets_none(layout: Layout, monkeypatch: pytest.Mon
         show(1, {"loss": 1.0})
     assert not layout.live.exists()
     assert not (layout.root / ".dvc").exists()
+
+
+def test_a_repository_without_a_commit_is_told_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(tmp_path / "config"))
+    for name in ("DVC_STUDIO_TOKEN", "DVC_ROOT", "DVC_EXP_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    porcelain.init(str(tmp_path))
+    Repo.init(str(tmp_path)).close()
+    monkeypatch.chdir(tmp_path)  # DVCLive looks for the repository around it
+    with pytest.raises(ValueError, match=r"^DVC cannot log the training \(.*\); say `git add"), dvc_live(Layout(tmp_path)):
+        pass

@@ -148,7 +148,8 @@ def test_plots_are_tables_of_numbers(layout: Layout) -> None:
         rows = list(csv.DictReader(path.open()))
         sizes[path.stem] = len(rows)
         assert all(float(row["low"]) <= float(row["mean"]) <= float(row["high"]) for row in rows)
-    assert sizes == {"accuracy": 3 * 2 * 6, "context": 2 * 3 * 4, "removal": 3 * 3, "replacement": 3}
+    whole = {"accuracy": 3 * 2 * 6, "context": 2 * 3 * 4, "removal": 3 * 3, "replacement": 3}
+    assert sizes == whole | {"learner": 3 * 2, "lost": 3, "won": 3}
 
 
 def test_the_same_inputs_give_the_same_bytes(layout: Layout, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pipelines.files import write_json, write_text
 from pipelines.layout import Layout
+from training.report.at_a_glance import headline
 from training.report.compare import as_lines, read_side
 from training.report.inputs import read_inputs
 from training.report.metrics import metrics
@@ -27,7 +28,7 @@ class Report:
 
 
 def write_report(layout: Layout) -> Report:
-    """Write `reports/metrics.json`, `reports/plots/*.csv` and `reports/index.html`, each atomically.
+    """Write `metrics.json`, `summary.json`, `plots/*.csv` and `index.html` into `reports/`, each atomically.
 
     Raises ValueError (one line: file and what to do) if an input is missing or malformed; nothing is written then.
     """
@@ -38,6 +39,7 @@ def write_report(layout: Layout) -> Report:
     html = render(inputs, numbers, scored, found)
     page = layout.reports / "index.html"
     write_json(layout.reports / "metrics.json", numbers)
+    write_json(layout.reports / "summary.json", headline(numbers))
     write_plots(layout.reports / "plots", found)
     write_text(page, html)
     return Report(page, len(html.encode()), numbers)

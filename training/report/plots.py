@@ -10,12 +10,16 @@ from typing import Any
 import polars as pl
 
 from pipelines.files import write_text
+from training.report import at_a_glance
 
 ENDS = ("mean", "low", "high")
 
 
 def tables(metrics: Mapping[str, Any], context: pl.DataFrame, similarity: pl.DataFrame) -> dict[str, str]:
-    """CSV by name: accuracy, context (accuracy by shots), similarity (of each two domains), and what domains are worth."""
+    """CSV by name: accuracy, context (accuracy by shots), similarity (of each two domains), what domains are worth.
+
+    And learner, lost, won: the same for `dvc plots`, a row a name.
+    """
     accuracy = [
         (domain, shot.removesuffix("_shot"), learner, *(value[end] for end in ENDS))
         for domain, by_shot in metrics["held_out"].items()
@@ -29,6 +33,7 @@ def tables(metrics: Mapping[str, Any], context: pl.DataFrame, similarity: pl.Dat
         "removal": _csv(("removed", "domain", *ENDS), _nested(metrics["removal"])),
         "replacement": _csv(("removed", "added", "verdict", *ENDS), _verdicts(metrics["replaceability"])),
         **_more(metrics),
+        **{name: _csv(*table) for name, table in at_a_glance.tables(metrics).items()},
     }
 
 
