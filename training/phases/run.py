@@ -8,7 +8,7 @@ from pipelines.phases_settings import Phases
 from training.phases.circuits import MEASURES
 from training.phases.decode import rank_correlation
 from training.phases.known import Known
-from training.phases.phase import PHASES, entered
+from training.phases.phase import PHASES, Phase, entered
 from training.phases.trial import Found, Trial, run_trial
 from training.seeds import each_alone, over_seeds
 
@@ -38,11 +38,11 @@ def numbers(found: Sequence[Found]) -> dict[str, Any]:
     }
 
 
-def of_phase(phase: str, found: Sequence[Found]) -> dict[str, Any]:
+def of_phase(phase: Phase, found: Sequence[Found]) -> dict[str, Any]:
     """When a phase was entered for good by each seed, and what it was like: medians over its looks, mean over the seeds that
     came through it."""
     when = {
-        f"seed_{run['seed']}": entered(curve(run, "accuracy"), curve(run, "step"), Known(**run["known"]))[phase]  # type: ignore[index]
+        f"seed_{run['seed']}": entered(curve(run, "accuracy"), curve(run, "step"), Known(**run["known"]))[phase]
         for run in found
     }
     through = [looks for run in found if (looks := [look for look in run["looks"] if look["phase"] == phase])]
@@ -87,6 +87,8 @@ def summary(values: Sequence[float | None]) -> dict[str, float | None]:
     if len(known) < len(values):
         return {"mean": None, "low": None, "high": None}
     low, high = over_seeds(known)
+    if low is not None and high is not None:  # shares and correlations end at 1, Student's t does not
+        low, high = max(-1.0, low), min(1.0, high)
     return {"mean": fmean(known), "low": low, "high": high}
 
 
