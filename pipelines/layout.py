@@ -94,6 +94,11 @@ class Layout:
         return self.root / "reports" / "gpicl.json"
 
     @property
+    def phases(self) -> Path:
+        """What stage phases found, in numbers; its tables lie in a folder of that name beside it."""
+        return self.root / "reports" / "phases.json"
+
+    @property
     def state(self) -> Path:
         """What this machine remembers between runs (server, stage times, partial downloads); never in git or DVC."""
         return self.root / ".tessera"

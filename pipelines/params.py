@@ -11,6 +11,7 @@ from pipelines.curation import Curation
 from pipelines.gpicl_settings import Gpicl
 from pipelines.licences import allowed, canonical
 from pipelines.mechanism_settings import Mechanism
+from pipelines.phases_settings import Phases
 from pipelines.settings import Settings, read_yaml, validate
 from pipelines.training_settings import Encoding, Training
 from pipelines.transfer import Rules
@@ -123,6 +124,7 @@ class Params(Settings):
     measurement: Measurement = Measurement()
     mechanism: Mechanism = Mechanism()
     gpicl: Gpicl = Gpicl()
+    phases: Phases = Phases()
 
     @field_validator("domains")
     @classmethod

@@ -19,6 +19,7 @@ STAGES = {
     "measure": "held-out accuracy, and the trainings on subsets of the domains that measurement.designs asks for",
     "mechanism": "gradient descent in the forward pass, of attention trained on regression and of the learner",
     "gpicl": "general-purpose in-context learning: memorising tasks, recognising them, learning to learn",
+    "phases": "how attention comes to infer a task from its context: phases, circuits, decodability of the task",
     "report": "write reports/index.html, reports/metrics.json, reports/summary.json and reports/plots/",
 }
 RUN = "dvc repro, then the summary: what `make run` does. In several processes: torchrun --nproc_per_node N -m training run"
@@ -83,6 +84,7 @@ def _lead(arguments: argparse.Namespace, layout: Layout, ranks: "Ranks | None") 
         "measure": lambda: flows.measure_flow(params, layout),
         "mechanism": lambda: flows.mechanism_flow(params, layout),
         "gpicl": lambda: flows.gpicl_flow(params, layout),
+        "phases": lambda: flows.phases_flow(params, layout),
         "report": lambda: flows.report_flow(layout),
     }[command]
     return run_stage(layout, command, "", flow, flows.outputs(command, layout))

@@ -158,6 +158,22 @@ def gpicl_flow(params: Params, layout: Layout) -> str:
     return watched.run_flow("gpicl", "", body)
 
 
+def phases_flow(params: Params, layout: Layout) -> str:
+    """Attention trained on contexts of a few tasks: its phases, its circuits, and how well the task can be decoded."""
+    from training.phases.phase import PHASES
+    from training.phases.stage import phases, write_phases
+
+    def body() -> str:
+        progress = watched.Progress("phases", params.phases.seeds, "trainings")
+        found = watched.run_task("phases", lambda: phases(params, progress=lambda name: progress.add(1, name)))
+        progress.close()
+        end = write_phases(found, params, layout)["end"]["accuracy"]["mean"]
+        reached = ", ".join(dict.fromkeys(PHASES[run["looks"][-1]["phase"]] for run in found))
+        return f"{len(found)} trainings came to: {reached}; accuracy {end:.3f}"
+
+    return watched.run_flow("phases", "", body)
+
+
 def report_flow(layout: Layout) -> str:
     """Write the report, the metrics and the plots."""
     from training.report import terminal_summary, write_report
@@ -179,6 +195,7 @@ def outputs(stage: str, layout: Layout) -> list[Path]:
         "measure": [layout.measurement],
         "mechanism": [layout.mechanism, layout.mechanism.with_suffix("")],
         "gpicl": [layout.gpicl, layout.gpicl.with_suffix("")],
+        "phases": [layout.phases, layout.phases.with_suffix("")],
         "report": [reports / name for name in ("index.html", "metrics.json", "summary.json", "plots")],
     }[stage]
 

@@ -20,6 +20,7 @@ from pipelines.gpicl_settings import Gpicl
 from pipelines.layout import Layout
 from pipelines.licences import canonical
 from pipelines.params import Measurement, Params, Training, load_params
+from pipelines.phases_settings import Phases
 from pipelines.sources import kind_of
 from training.measure.design import subsets
 
@@ -91,7 +92,7 @@ def test_a_preset_is_whole(path: Path, cards: dict[str, Card]) -> None:
     params = load_params(path)
     assert set(params.domains) <= set(cards)
     written = yaml.safe_load(path.read_text(encoding="utf-8"))
-    models = {"curation": Curation, "training": Training, "measurement": Measurement, "gpicl": Gpicl}
+    models = {"curation": Curation, "training": Training, "measurement": Measurement, "gpicl": Gpicl, "phases": Phases}
     for section, model in models.items():
         assert set(written[section]) == set(model.model_fields), "DVC needs every key"
     for section, part in {"splits": Splits, "quality": Quality, "duplicates": Duplicates}.items():

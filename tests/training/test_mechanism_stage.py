@@ -20,10 +20,11 @@ from training.__main__ import main
 from training.flows import outputs
 from training.mechanism.models import models
 from training.mechanism.of_learner import of_learner
-from training.mechanism.run import over_seeds, run_trials, table
+from training.mechanism.run import run_trials, table
 from training.mechanism.stage import Mechanism, mechanism, rounded, write_mechanism
 from training.mechanism.tables import TABLES, read_table
 from training.report import write_report
+from training.seeds import over_seeds
 from training.train_stage import train_main
 
 ROOT = Path(__file__).parents[2]

@@ -1,16 +1,13 @@
 """All trainings of stage mechanism, over the cores, and the table that they make together."""
 
-import multiprocessing
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-
-from scipy import stats
 
 from pipelines.mechanism_settings import Mechanism
 from training.measure.trial import threads
 from training.mechanism.experiment import GD, References, Trial, best, references, run_trial
 from training.mechanism.models import Model, models
+from training.seeds import each_alone, over_seeds
 
 Progress = Callable[[str], None]  # what has just ended
 Found = dict[str, Any]
@@ -31,36 +28,12 @@ def run_trials(settings: Mechanism, workers: int = 1, progress: Progress | None 
             seeds = range(settings.seed, settings.seed + settings.seeds)
             trials += [Trial(settings, model, known[key], seed) for seed in seeds]
         found = {}
-        for trial, result in _each(trials, workers):
+        longest_first = sorted(trials, key=lambda trial: -trial.model.shape.layers)
+        for trial, result in each_alone(run_trial, longest_first, workers):
             found[trial.model.name, trial.seed] = result | {"references": trial.references}
             if progress:
                 progress(f"{trial.model.name}, seed {trial.seed}")
         return [found[trial.model.name, trial.seed] for trial in trials]
-
-
-def _each(trials: Sequence[Trial], workers: int) -> Iterator[tuple[Trial, Found]]:
-    """Each trial as it ends; in this process where one worker is enough."""
-    if workers <= 1 or len(trials) == 1:
-        for trial in trials:
-            yield trial, run_trial(trial)
-        return
-    longest_first = sorted(trials, key=lambda trial: -trial.model.shape.layers)
-    # spawn, not fork: a forked child inherits locked thread pools of torch and hangs
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(trials)), mp_context=context) as pool:
-        waiting = {pool.submit(alone, trial): trial for trial in longest_first}
-        try:
-            for done in as_completed(waiting):
-                yield waiting[done], done.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def alone(trial: Trial) -> Found:
-    """A trial in a process of its own, on one thread."""
-    with threads(1):
-        return run_trial(trial)
 
 
 def table(settings: Mechanism, found: Sequence[Found]) -> dict[str, Any]:
@@ -94,15 +67,6 @@ def _row(model: Model, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         row["interpolated"] = {f"{100 * share:.0f}": _mean([run["interpolated"][share] for run in runs]) for share in shares}
     row["intervals"] = {name: over_seeds(each) for name, each in values.items()}
     return row
-
-
-def over_seeds(values: Sequence[float]) -> list[float | None]:
-    """Ends of the 95 % interval of the mean over seeds, by Student's t; none where there is one seed."""
-    if len(values) < 2:
-        return [None, None]
-    middle, spread = _mean(values), float(stats.sem(values))
-    half = float(stats.t.ppf(0.975, len(values) - 1)) * spread
-    return [middle - half, middle + half]
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -6,7 +6,7 @@ All are per cent or percentage points, the mean over held-out domains unless a d
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from training.report.metrics import MEAN
+from training.measure.worth import MEAN
 
 ENDS = ("mean", "low", "high")
 Row = tuple[str, float, float, float]

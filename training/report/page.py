@@ -29,6 +29,7 @@ from training.report.inputs import Inputs
 from training.report.mechanism import mechanism_section
 from training.report.metrics import COMPARED, LEARNERS
 from training.report.on_the_way import domain_rows
+from training.report.phases import phases_section
 from training.report.plots import data_uri
 from training.report.stage_times import DOMAIN_STAGES, before_report, last_run
 from training.report.worth import worth_section
@@ -49,6 +50,7 @@ def render(inputs: Inputs, metrics: Mapping[str, Any], scored: pl.DataFrame, tab
         **worth_section(inputs, metrics),
         mechanism=mechanism_section(inputs.layout),
         gpicl=gpicl_section(inputs.layout),
+        phases=phases_section(inputs.layout),
         **_cost(inputs),
     )
 

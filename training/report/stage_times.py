@@ -10,7 +10,7 @@ from pipelines.files import read_json
 DOMAIN_STAGES = ("download", "embed", "curate", "encode")  # once a domain
 SHARED_STAGES = ("collect", "train", "measure")  # once a collection; run again after every swap
 ONCE_STAGES = ("encoder",)  # depends on no domain
-APART = ("report", "mechanism", "gpicl")  # no part of what a swap runs again, or not yet over
+APART = ("report", "mechanism", "gpicl", "phases")  # no part of what a swap runs again, or not yet over
 GROUPS = ("encoder", "download", "embed", "curate", "encode", "collect", "train", "measure", "report")
 
 
