@@ -27,7 +27,11 @@ from training.attention import Block
 from training.noise import GOLDEN, mixed
 
 CHUNK = 16  # supports
-FORGETS, MOMENTUM, STEP = -6.0, 0.0, 2.0  # the gates before the sigmoid where a token says nothing: alpha .002, eta .5, theta .9
+FORGETS, MOMENTUM, STEP = (
+    -6.0,
+    0.0,
+    2.0,
+)  # the gates before the sigmoid where a token says nothing: alpha .002, eta .5, theta .9
 
 
 class MemoryBlock(Block):
@@ -39,7 +43,13 @@ class MemoryBlock(Block):
         self.gates = nn.Linear(width, 3 * heads)
 
     def mix(
-        self, seen_BTE: Tensor, query_BHTK: Tensor, key_BHTK: Tensor, value_BHTK: Tensor, supports: int, hidden_B11S: Tensor | None
+        self,
+        seen_BTE: Tensor,
+        query_BHTK: Tensor,
+        key_BHTK: Tensor,
+        value_BHTK: Tensor,
+        supports: int,
+        hidden_B11S: Tensor | None,
     ) -> Tensor:
         """What each token reads of the memories that the supports wrote; [B, H, T, K]."""
         gate_3BHS = self.gates(seen_BTE[:, :supports]).unflatten(-1, (3, self.heads)).permute(2, 0, 3, 1).float()

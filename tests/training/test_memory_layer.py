@@ -19,7 +19,9 @@ from training.learner import Learner, load_learner, save_learner
 from training.memory import MemoryBlock, in_order, write
 from training.shape import Shape, shape_of
 
-SHAPE = Shape(dimensions=12, max_way=5, width=16, layers=2, heads=2, mlp=32, readout="code", label_codes="elmes", mixer="memory")
+SHAPE = Shape(
+    dimensions=12, max_way=5, width=16, layers=2, heads=2, mlp=32, readout="code", label_codes="elmes", mixer="memory"
+)
 READOUTS = ["linear", "code", "class_mean", "ridge", "parts"]
 
 
@@ -49,7 +51,12 @@ def token_by_token(
     return memory_KK
 
 
-@given(supports=st.integers(1, 41), chunk=st.sampled_from([1, 2, 5, 16]), seed=st.integers(0, 99), spread=st.sampled_from([0.0, 1.0, 5.0]))
+@given(
+    supports=st.integers(1, 41),
+    chunk=st.sampled_from([1, 2, 5, 16]),
+    seed=st.integers(0, 99),
+    spread=st.sampled_from([0.0, 1.0, 5.0]),
+)
 @settings(max_examples=25, deadline=None)
 def test_chunks_are_the_recurrence_token_by_token(supports: int, chunk: int, seed: int, spread: float) -> None:
     given_parts = parts(supports, seed, spread)
@@ -81,15 +88,15 @@ def recurrence(key_SK: Tensor, value_SK: Tensor, forget_S: Tensor, momentum_S: T
     return memory
 
 
-def test_a_memory_tells_what_was_written() -> None:
+def test_a_memory_tells_what_was_written_and_forgets_where_the_gate_says_so() -> None:
     key = torch.eye(4).repeat(40, 1)[None, None]
-    value = torch.arange(16.0).view(4, 4).repeat(40, 1)[None, None]
-    gates = torch.full((3, 1, 1, 160), 0.0)
-    memory = write(key, value, gates[0] - 20, gates[1], gates[2] + 2)
-    torch.testing.assert_close(memory[0, 0] @ torch.eye(4), value[0, 0, :4].T, rtol=0, atol=0.05)
-    forgotten = write(key, value, gates[0] + 20, gates[1] - 20, gates[2] + 2)
-    torch.testing.assert_close(forgotten[0, 0, :, :3], torch.zeros(4, 3), rtol=0, atol=1e-5)  # all but the last support
-    assert forgotten[0, 0, 3, 3] > 0.5
+    value = torch.randn(4, 4, generator=torch.Generator().manual_seed(1)).repeat(40, 1)[None, None]
+    gate = torch.full((1, 1, 160), 20.0)  # 1 after the sigmoid, and its negative 0
+    recalled = write(key, value, -gate, -gate, gate * 0, chunk=1)
+    torch.testing.assert_close(recalled[0, 0], value[0, 0, :4].T, rtol=0, atol=1e-3)
+    last = write(key, value, gate, -gate, gate * 0, chunk=1)  # keeps the last step alone
+    assert last[..., :3].abs().max() < 1e-6
+    torch.testing.assert_close(last[0, 0, :, 3], value[0, 0, 3], rtol=0, atol=1e-5)
 
 
 def test_steps_stay_bounded_however_many_supports_are_alike() -> None:
@@ -164,6 +171,13 @@ def test_the_order_mixes_the_classes_and_knows_no_device_or_batch() -> None:
     one = torch.ones(1, 4, 12)  # twins are told apart by their labels
     twins = torch.tensor([[3, 1, 0, 2]])
     assert torch.equal(in_order(one, twins, None)[1], in_order(one, twins.flip(1), None)[1])
+
+
+def test_every_gate_learns() -> None:
+    learner = trained().train()
+    learner(*episode(n_shot=7), 5).square().sum().backward()
+    for block in learner.blocks:
+        assert all(gate.abs().max() > 0 for gate in block.gates.weight.grad.chunk(3))
 
 
 def test_memories_work_with_more_ways_and_stay_finite_on_long_contexts() -> None:
