@@ -1,9 +1,9 @@
 """Memory against attention on long contexts: `python -m benchmarks.memory_layer PROJECT [--quick] [--table]`. Prints Markdown.
 
-PROJECT is one in which `dvc repro collect` has run with the real sets (docs/regimes.md says how). noto_emoji and sign_digits are
-held out; both learners are trained on one pool of the classes of all others, with the same steps, episodes and seeds, and judged
-on the same episodes of up to 500 supports, far more than they were trained with. The read-out is linear, so that all there is to
-see comes through the mixer. Results are kept in PROJECT/reports/memory_layer.jsonl, so a run that was cut goes on.
+PROJECT is one in which `dvc repro collect` has run with the real sets (docs/regimes.md says how). noto_emoji and sign_digits
+are held out; both learners are trained on one pool of the classes of all others, with the same steps, episodes and seeds, and
+judged on the same episodes of up to 500 supports, more than they were trained with. The read-out is linear, so that all there
+is to see comes through the mixer. Results are kept in PROJECT/reports/memory_layer.jsonl, so a run that was cut goes on.
 
 Time and memory are of one episode with 25 queries, features at random. Memory is what torch's allocator has given out at the
 worst moment beyond what there was before; it is counted, not sampled, and the same in each run.
@@ -38,7 +38,7 @@ FORM: dict[str, Any] = {"regime": "merged", "readout": "linear", "label_codes": 
 FORM |= {"min_way": 5, "n_way": 25, "max_shot": 10, "n_query": 1, "learning_rate": 2e-3}
 # ways, then shots; 450 is as much as sign_digits has beside its queries
 JUDGED = {"noto_emoji": (25, (1, 4, 10, 20)), "sign_digits": (10, (3, 10, 25, 45))}
-SHORTEST = 2  # queries a class
+JUDGED_QUERIES = 2  # a class
 SPEED = (25, 100, 250, 500, 1000, 2000)  # supports
 WAYS, QUERIES = 25, 25
 BESIDE = ("class_mean", "ridge")
@@ -55,7 +55,7 @@ def accuracies(scorer: Scorer, domains: Sequence[DomainTensors], episodes: int, 
     for domain in domains:
         n_way, shots = JUDGED[domain.name]
         for n_shot in shots:
-            drawn = evaluation_episodes(domain, n_way, n_shot, SHORTEST, episodes, seed)
+            drawn = evaluation_episodes(domain, n_way, n_shot, JUDGED_QUERIES, episodes, seed)
             right_E = episode_accuracies(scorer, domain.features_ND, drawn, chunk=20)
             found[f"{domain.name} {n_way * n_shot}"] = round(float(right_E.mean()), 5)
     return found
@@ -75,7 +75,7 @@ def other_order(learner: Learner, seed: int) -> Scorer:
 
 def changed_by_order(learner: Learner, domain: DomainTensors, n_shot: int, episodes: int, seed: int) -> float:
     """Share of the queries that two orders of the supports answer differently."""
-    drawn = evaluation_episodes(domain, JUDGED[domain.name][0], n_shot, SHORTEST, episodes, seed)
+    drawn = evaluation_episodes(domain, JUDGED[domain.name][0], n_shot, JUDGED_QUERIES, episodes, seed)
     given = (domain.features_ND[drawn.support_BS], drawn.support_label_BS, domain.features_ND[drawn.query_BQ], drawn.n_way)
     with torch.no_grad():
         first, second = (other_order(learner, number)(*given).argmax(-1) for number in (1, 2))
@@ -105,8 +105,9 @@ def result_of(who: str, collection: Sequence[DomainTensors], steps: int, episode
 
 def accuracy_table(kept: Kept, seeds: int) -> Iterator[str]:
     """A row for each domain and number of supports; intervals over seeds."""
-    yield "| held-out set | ways | supports | attention | memory | memory less attention | class mean | ridge | other order, other answer |"
-    yield "|---|--:|--:|---|---|---|---|---|---|"
+    heads = ["held-out set", "ways", "supports", "attention", "memory", "memory less attention", "class mean", "ridge"]
+    yield f"| {' | '.join([*heads, 'other order, other answer'])} |"
+    yield f"|---|--:|--:|{'---|' * 6}"
     for name, (n_way, shots) in JUDGED.items():
         for n_shot in shots:
             at = f"{name} {n_way * n_shot}"
@@ -212,9 +213,8 @@ def main() -> None:
             if f"{who} {seed}" not in kept and not asked.table:
                 kept.add(f"{who} {seed}", result_of(who, collection, steps, episodes, seed))
                 print(f"seed {seed}, {who}: {kept.results[f'{who} {seed}']}", file=sys.stderr, flush=True)
-    print(
-        f"{torch.get_num_threads()} thread, torch {torch.__version__}, load {os.getloadavg()[0]:.1f}; {steps} steps, {seeds} seeds\n"
-    )
+    where = f"{torch.get_num_threads()} thread, torch {torch.__version__}, load {os.getloadavg()[0]:.1f}"
+    print(f"{where}; {steps} steps, {seeds} seeds\n")
     print("\n".join(accuracy_table(kept, seeds)) + "\n", flush=True)
     print("\n".join(speed_table(3 if asked.quick else 15)))
 

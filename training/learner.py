@@ -1,7 +1,8 @@
 """The in-context learner: a transformer reads labelled supports and unlabelled queries as one set and classifies the queries.
 
 Token = projected [feature ; label code] (GEOM, arXiv 2507.05019; CAMeLU, arXiv 2405.16124), the projection of both together
-written as the sum of one of each. attention.py says who sees whom, label_codes.py what the codes are, memory.py what may stand in the place of attention.
+written as the sum of one of each. attention.py says who sees whom, label_codes.py what the codes are,
+memory.py what may stand in the place of attention.
 
 Shape letters: B episodes, S supports, Q queries, T = S + Q tokens with supports first, D features, E width, W ways.
 """

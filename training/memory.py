@@ -16,7 +16,8 @@ numbers than an episode of 25 images could tell it. Left out: the convolution ov
 A memory has an order and a support set has none: `in_order` makes one of the supports' content, so that the learner stays a
 function of the set.
 
-Shape letters: B episodes, S supports, T tokens with supports first, E width, H heads, K = E / H, C chunks of L supports, D features.
+Shape letters: B episodes, S supports, T tokens with supports first, E width, H heads, K = E / H, J = 2 K, D features, C chunks of
+L supports.
 """
 
 import torch
@@ -52,7 +53,7 @@ class MemoryBlock(Block):
         hidden_B11S: Tensor | None,
     ) -> Tensor:
         """What each token reads of the memories that the supports wrote; [B, H, T, K]."""
-        gate_3BHS = self.gates(seen_BTE[:, :supports]).unflatten(-1, (3, self.heads)).permute(2, 0, 3, 1).float()
+        gate_3BHS = self.gates(seen_BTE[:, :supports]).view(len(seen_BTE), supports, 3, self.heads).permute(2, 0, 3, 1).float()
         with torch.autocast(seen_BTE.device.type, enabled=False):  # a recurrence needs its digits
             memory_BHKK = write(
                 unit(key_BHTK[:, :, :supports]),
@@ -90,43 +91,50 @@ def write(
     weight_BHS = torch.ones_like(step_BHS) if weight_B1S is None else weight_B1S.expand_as(step_BHS)
     spare = -supports % chunk
     weight_BHCL, forget_BHCL, momentum_BHCL, step_BHCL = (
-        pad(gate_BHS, (0, spare)).unflatten(-1, (-1, chunk)) for gate_BHS in (weight_BHS, forget_BHS, momentum_BHS, step_BHS)
+        pad(gate_BHS, (0, spare)).view(*gate_BHS.shape[:2], -1, chunk)
+        for gate_BHS in (weight_BHS, forget_BHS, momentum_BHS, step_BHS)
     )
-    key_BHCLK, value_BHCLK = (pad(part, (0, 0, 0, spare)).unflatten(2, (-1, chunk)) for part in (key_BHSK, value_BHSK))
+    key_BHCLK, value_BHCLK = (
+        pad(part_BHSK, (0, 0, 0, spare)).view(*part_BHSK.shape[:2], -1, chunk, part_BHSK.shape[-1])
+        for part_BHSK in (key_BHSK, value_BHSK)
+    )
     theta_BHCL = weight_BHCL * step_BHCL.sigmoid() * (-momentum_BHCL).sigmoid() / chunk
-    kept_BHCL = (weight_BHCL * logsigmoid(-forget_BHCL)).cumsum(-1)  # logarithm of what is left of M after each support
-    fade_BHCL = (weight_BHCL * logsigmoid(momentum_BHCL)).cumsum(-1)  # and of S
-    # of a step at t what there is in S at u, what S at u gives M at the chunk's end, and so what the step gives M
-    earlier_LL = torch.ones(chunk, chunk, dtype=torch.bool, device=key_BHSK.device).tril()
-    lasts_BHCLL = (fade_BHCL.unsqueeze(-1) - fade_BHCL.unsqueeze(-2)).masked_fill(~earlier_LL, -torch.inf).exp()
-    gives_BHCL = weight_BHCL * (kept_BHCL[..., -1:] - kept_BHCL).exp()
-    to_memory_BHCL = (gives_BHCL.unsqueeze(-2) @ lasts_BHCLL).squeeze(-2)
-    to_surprise_BHCL = lasts_BHCLL[..., -1, :]
+    to_memory_BHCL, to_surprise_BHCL, scale_BHC3 = _what_lasts(weight_BHCL, forget_BHCL, momentum_BHCL)
     # what steps of these weights come to: [v k^T] less M [k k^T], for M and for S beside each other
     steps_BHCL2 = 2 * theta_BHCL.unsqueeze(-1) * torch.stack([to_memory_BHCL, to_surprise_BHCL], dim=-1)
     weighed_BHCLJ = (steps_BHCL2.unsqueeze(-1) * key_BHCLK.unsqueeze(-2)).flatten(-2)
     adds_BHCKJ, takes_BHCKJ = value_BHCLK.mT @ weighed_BHCLJ, key_BHCLK.mT @ weighed_BHCLJ
-    kept_BHC = kept_BHCL[..., -1].exp()
-    carried_BHC = (gives_BHCL * fade_BHCL.exp()).sum(-1)
-    faded_BHC = fade_BHCL[..., -1].exp()
-    return _chunks_in_turn(adds_BHCKJ, takes_BHCKJ, kept_BHC, carried_BHC, faded_BHC)
+    return _chunks_in_turn(adds_BHCKJ, takes_BHCKJ, scale_BHC3)
 
 
-def _chunks_in_turn(
-    adds_BHCKJ: Tensor, takes_BHCKJ: Tensor, kept_BHC: Tensor, carried_BHC: Tensor, faded_BHC: Tensor
-) -> Tensor:
-    """M and S from chunk to chunk, J = 2 K: the columns for M, then those for S."""
+def _what_lasts(weight_BHCL: Tensor, forget_BHCL: Tensor, momentum_BHCL: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What a step at each place gives M, and S, at its chunk's end, [B, H, C, L]; and of the M and S before the chunk what is
+    left of M, what S gives M, and what is left of S, [B, H, C, 3]."""
+    kept_BHCL = (weight_BHCL * logsigmoid(-forget_BHCL)).cumsum(-1)  # logarithm of what is left of M after each support
+    fade_BHCL = (weight_BHCL * logsigmoid(momentum_BHCL)).cumsum(-1)  # and of S
+    length = weight_BHCL.shape[-1]
+    # of a step at t what there is in S at u, what S at u gives M at the chunk's end, and so what the step gives M
+    earlier_LL = torch.ones(length, length, dtype=torch.bool, device=weight_BHCL.device).tril()
+    lasts_BHCLL = (fade_BHCL.unsqueeze(-1) - fade_BHCL.unsqueeze(-2)).masked_fill(~earlier_LL, -torch.inf).exp()
+    gives_BHCL = weight_BHCL * (kept_BHCL[..., -1:] - kept_BHCL).exp()
+    to_memory_BHCL = (gives_BHCL.unsqueeze(-2) @ lasts_BHCLL).squeeze(-2)
+    to_surprise_BHCL = lasts_BHCLL[..., -1, :]
+    scales = (kept_BHCL[..., -1].exp(), (gives_BHCL * fade_BHCL.exp()).sum(-1), fade_BHCL[..., -1].exp())
+    return to_memory_BHCL, to_surprise_BHCL, torch.stack(scales, dim=-1)
+
+
+def _chunks_in_turn(adds_BHCKJ: Tensor, takes_BHCKJ: Tensor, scale_BHC3: Tensor) -> Tensor:
+    """M and S from chunk to chunk. Of J columns the first K are for M, the others for S."""
     width = adds_BHCKJ.shape[-2]
-    scales = torch.stack([kept_BHC, carried_BHC, faded_BHC], dim=-1).unsqueeze(-1).unsqueeze(-1)
-    memory_BHKK, surprise_BHKK = adds_BHCKJ[:, :, 0].split(width, dim=-1)
+    scale_BHC311 = scale_BHC3.unsqueeze(-1).unsqueeze(-1)
+    memory_BHKK, surprise_BHKK = adds_BHCKJ[:, :, 0, :, :width], adds_BHCKJ[:, :, 0, :, width:]
     for adds_BHKJ, takes_BHKJ, scale_BH311 in zip(
-        adds_BHCKJ.unbind(2)[1:], takes_BHCKJ.unbind(2)[1:], scales.unbind(2)[1:], strict=True
+        adds_BHCKJ.unbind(2)[1:], takes_BHCKJ.unbind(2)[1:], scale_BHC311.unbind(2)[1:], strict=True
     ):
         step_BHKJ = adds_BHKJ - memory_BHKK @ takes_BHKJ
-        to_memory_BHKK, to_surprise_BHKK = step_BHKJ.split(width, dim=-1)
         kept, carried, faded = scale_BH311.unbind(2)
-        memory_BHKK = kept * memory_BHKK + carried * surprise_BHKK + to_memory_BHKK
-        surprise_BHKK = faded * surprise_BHKK + to_surprise_BHKK
+        memory_BHKK = kept * memory_BHKK + carried * surprise_BHKK + step_BHKJ[..., :width]
+        surprise_BHKK = faded * surprise_BHKK + step_BHKJ[..., width:]
     return memory_BHKK
 
 

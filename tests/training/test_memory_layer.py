@@ -78,7 +78,7 @@ def test_gradients_are_those_of_the_recurrence() -> None:
 
 def recurrence(key_SK: Tensor, value_SK: Tensor, forget_S: Tensor, momentum_S: Tensor, step_S: Tensor, chunk: int) -> Tensor:
     """`token_by_token` with its gradient written out, so that it can be differentiated itself."""
-    memory = surprise = torch.zeros(4, 4)
+    memory = surprise = before = torch.zeros(4, 4)
     for place in range(len(key_SK)):
         before = memory if place % chunk == 0 else before
         gradient = 2 * torch.outer(before @ key_SK[place] - value_SK[place], key_SK[place])
@@ -208,7 +208,7 @@ def test_a_saved_memory_learner_answers_the_same_and_is_no_attention(tmp_path: P
     support_BSD, label_BS, query_BQD = episode()
     found = load_learner(path, SHAPE)
     assert torch.equal(found(support_BSD, label_BS, query_BQD, 5), learner(support_BSD, label_BS, query_BQD, 5))
-    with pytest.raises(ValueError, match="expected a learner of Shape.*mixer='attention'.*found.*mixer='memory'"):
+    with pytest.raises(ValueError, match=r"expected a learner of Shape.*mixer='attention'.*found.*mixer='memory'"):
         load_learner(path, replace(SHAPE, mixer="attention"))
 
 
