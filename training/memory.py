@@ -16,8 +16,8 @@ numbers than an episode of 25 images could tell it. Left out: the convolution ov
 A memory has an order and a support set has none: `in_order` makes one of the supports' content, so that the learner stays a
 function of the set.
 
-Shape letters: B episodes, S supports, T tokens with supports first, E width, H heads, K = E / H, J = 2 K, D features, C chunks of
-L supports.
+Shape letters: B episodes, S supports, T tokens with supports first, E width, H heads, K = E / H, J = 2 K, D features, C chunks
+of L supports.
 """
 
 import torch
