@@ -73,6 +73,7 @@ def unit(token_BHTK: Tensor) -> Tensor:
     return normalize(silu(token_BHTK.float()), dim=-1)
 
 
+@torch.compiler.disable  # type: ignore[untyped-decorator]  # it would be compiled anew for each number of chunks
 def write(
     key_BHSK: Tensor,
     value_BHSK: Tensor,
