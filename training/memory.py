@@ -55,7 +55,7 @@ class MemoryBlock(Block):
         """What each token reads of the memories that the supports wrote; [B, H, T, K]."""
         gate_3BHS = self.gates(seen_BTE[:, :supports]).view(len(seen_BTE), supports, 3, self.heads).permute(2, 0, 3, 1).float()
         with torch.autocast(seen_BTE.device.type, enabled=False):  # a recurrence needs its digits
-            memory_BHKK = write(
+            memory_BHKK: Tensor = write(
                 unit(key_BHTK[:, :, :supports]),
                 silu(value_BHTK[:, :, :supports].float()),
                 gate_3BHS[0] + FORGETS,
