@@ -9,7 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
+from test_checkpoints import MIXED, Cut
+from test_checkpoints import trained as trained_in
 from test_learner import away, episode
+from test_train import weights
 from torch import Tensor
 
 from pipelines.settings import validate
@@ -219,3 +222,17 @@ def test_a_learner_saved_before_there_were_memories_has_attention(tmp_path: Path
     del facts["mixer"]
     save_file(load_file(path), path, metadata={"shape": json.dumps(facts)})
     assert load_learner(path).shape == plain.shape
+
+
+def test_a_training_cut_off_goes_on_to_the_same_weights_and_not_with_attention(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = MIXED.model_copy(update={"mixer": "memory"})
+    whole = trained_in(tmp_path / "whole", settings=settings, steps=20)
+    for mixer in ("memory", "attention"):
+        with pytest.raises(Cut):
+            trained_in(tmp_path / mixer, 12, settings, steps=20)
+    assert torch.equal(weights(trained_in(tmp_path / "memory", settings=settings, steps=20)), weights(whole))
+    assert "goes on after step 10" in capsys.readouterr().err
+    trained_in(tmp_path / "attention", steps=20)
+    assert "passed over, a checkpoint of another training (training.mixer" in capsys.readouterr().err
