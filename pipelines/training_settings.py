@@ -10,6 +10,7 @@ Regime = Literal["mixture", "merged", "sequence", "pseudo", "single"]
 Order = Literal["given", "easy_to_hard", "hard_to_easy", "by_subject", "random"]
 Size = Literal["tiny", "small", "geom", "caml"]
 LabelCodes = Literal["learnable", "elmes", "random"]
+Mixer = Literal["attention", "memory"]
 Attention = Literal["inline", "full"]
 Readout = Literal["linear", "code", "class_mean", "ridge", "parts"]
 
@@ -50,6 +51,7 @@ class Training(Settings):
     # learner
     size: Size = "tiny"
     label_codes: LabelCodes = "elmes"
+    mixer: Mixer = "attention"
     attention: Attention = "inline"
     readout: Readout = "parts"
     # optimiser
@@ -77,6 +79,8 @@ class Training(Settings):
             raise ValueError(f"batch must be a multiple of accumulate, found {self.batch} and {self.accumulate}")
         if self.readout == "linear" and self.label_codes != "learnable":
             raise ValueError(f"readout linear has a row for each learnable label code, found label_codes {self.label_codes}")
+        if self.mixer == "memory" and self.attention != "inline":
+            raise ValueError(f"mixer memory has supports written and queries read: attention inline, found {self.attention}")
         return self
 
     @property

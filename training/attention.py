@@ -29,12 +29,25 @@ class Block(nn.Module):
     def forward(self, token_BTE: Tensor, supports: int, hidden_B11S: Tensor | None = None) -> Tensor:
         """Tokens in, tokens out. `hidden_B11S` is `HIDDEN` where a support is padding, else 0."""
         episodes, tokens, width = token_BTE.shape
-        parts = self.query_key_value(self.attention_norm(token_BTE)).view(episodes, tokens, 3, self.heads, -1)
+        seen_BTE = self.attention_norm(token_BTE)
+        parts = self.query_key_value(seen_BTE).view(episodes, tokens, 3, self.heads, -1)
         query_BHTK, key_BHTK, value_BHTK = parts.permute(2, 0, 3, 1, 4)
-        mixed_BHTK = inline(query_BHTK, key_BHTK, value_BHTK, supports, hidden_B11S)
+        mixed_BHTK = self.mix(seen_BTE, query_BHTK, key_BHTK, value_BHTK, supports, hidden_B11S)
         token_BTE = token_BTE + self.out(mixed_BHTK.transpose(1, 2).reshape(episodes, tokens, width))
         out_BTE: Tensor = token_BTE + self.mlp(self.mlp_norm(token_BTE))
         return out_BTE
+
+    def mix(
+        self,
+        seen_BTE: Tensor,
+        query_BHTK: Tensor,
+        key_BHTK: Tensor,
+        value_BHTK: Tensor,
+        supports: int,
+        hidden_B11S: Tensor | None,
+    ) -> Tensor:
+        """What each token takes from the others, [B, H, T, K]; `seen_BTE` is what queries, keys and values are made of."""
+        return inline(query_BHTK, key_BHTK, value_BHTK, supports, hidden_B11S)
 
 
 def inline(query_BHTK: Tensor, key_BHTK: Tensor, value_BHTK: Tensor, supports: int, hidden_B11S: Tensor | None) -> Tensor:

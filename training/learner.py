@@ -1,7 +1,8 @@
 """The in-context learner: a transformer reads labelled supports and unlabelled queries as one set and classifies the queries.
 
 Token = projected [feature ; label code] (GEOM, arXiv 2507.05019; CAMeLU, arXiv 2405.16124), the projection of both together
-written as the sum of one of each. attention.py says who sees whom, label_codes.py what the codes are.
+written as the sum of one of each. attention.py says who sees whom, label_codes.py what the codes are,
+memory.py what may stand in the place of attention.
 
 Shape letters: B episodes, S supports, Q queries, T = S + Q tokens with supports first, D features, E width, W ways.
 """
@@ -23,6 +24,7 @@ from training.backbone import Backbone
 from training.baselines import class_mean, ridge
 from training.batch import Turn
 from training.label_codes import LabelCodes
+from training.memory import MemoryBlock, in_order
 from training.parts_readout import PartsReadout
 from training.shape import Shape
 
@@ -51,7 +53,8 @@ class Learner(nn.Module):
         self.shape = shape
         self.project = nn.Linear(shape.dimensions, shape.width)
         self.codes = LabelCodes(shape)
-        self.blocks = nn.ModuleList(Block(shape.width, shape.heads, shape.mlp) for _ in range(shape.layers))
+        kind = MemoryBlock if shape.mixer == "memory" else Block
+        self.blocks = nn.ModuleList(kind(shape.width, shape.heads, shape.mlp) for _ in range(shape.layers))
         self.norm = nn.LayerNorm(shape.width)
         out = {"linear": shape.max_way, "code": shape.width}.get(shape.readout, shape.dimensions)
         self.head = nn.Linear(shape.width, out)
@@ -93,6 +96,8 @@ class Learner(nn.Module):
         back; `seed_B` draws label codes anew for each episode. Raises ValueError for more ways than the label codes allow.
         """
         code_BWE = self.codes(len(label_BS), n_way, seed_B)
+        if self.shape.mixer == "memory":
+            support_BSD, label_BS, support_weight_BS = in_order(support_BSD, label_BS, support_weight_BS)
         given = (support_BSD, label_BS, query_BQD, code_BWE, support_weight_BS, turn)
         if self.shape.attention == "full":
             episodes, queries = query_BQD.shape[:2]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pipelines.training_settings import Attention, LabelCodes, Readout, Size, Training
+from pipelines.training_settings import Attention, LabelCodes, Mixer, Readout, Size, Training
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Shape:
     attention: Attention = "inline"
     parts: tuple[int, ...] = ()  # read-out parts: how many axes each part of a feature has; none: a feature is one part
     pixels: bool = False  # whether a backbone comes first, and makes features of pixels
+    mixer: Mixer = "attention"
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
@@ -50,4 +51,5 @@ def shape_of(settings: Training, dimensions: int, parts: tuple[int, ...] = (), *
         attention=settings.attention,
         parts=parts if settings.readout == "parts" else (),
         pixels=pixels,
+        mixer=settings.mixer,
     )
