@@ -22,7 +22,7 @@ from pipelines.licences import canonical
 from pipelines.params import Measurement, Params, Training, load_params
 from pipelines.phases_settings import Phases
 from pipelines.sources import kind_of
-from training.measure.design import subsets
+from training.measure.design import Company, subsets, unique
 
 ROOT = Path(__file__).parents[2]
 PATHS = sorted((ROOT / "collections").glob("*.yaml"))
@@ -118,11 +118,12 @@ def test_meta_album_presets(size: str, cards: dict[str, Card]) -> None:
     assert said is not None
     listed = [card.counts.images for name in params.domains if (card := cards[name]).counts]
     assert (int(said[1]), int(said[2])) == (sum(listed), len(listed))
-    assert f"makes {_trainings(params)} as it stands" in META_ALBUM[size].read_text(encoding="utf-8")
+    assert f"makes {_subsets(params)} as it stands" in META_ALBUM[size].read_text(encoding="utf-8")
 
 
-def _trainings(params: Params) -> int:
-    return len(subsets(params.in_role("train"), params.in_role("spare")))
+def _subsets(params: Params) -> int:
+    company, asked = Company(tuple(params.in_role("train")), tuple(params.in_role("spare"))), params.measurement
+    return len(unique(subsets(company, asked.designs, random_subsets=asked.random_subsets, seed=asked.seed)))
 
 
 def test_hub_small_states_every_licence(cards: dict[str, Card]) -> None:

@@ -39,6 +39,9 @@ def outcomes(*domains: Domain, overlap: list[tuple[str, str, str, str]] | None =
         training=empty,
         validation=empty,
         stages=[],
+        similarity=empty,
+        asked={},
+        trainings=[],
         learner={},
     )
     scored = score(inputs)
