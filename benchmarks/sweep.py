@@ -21,7 +21,7 @@ from pipelines.params import load_params
 from training.measure.stage import planned
 from training.measure.store import Store
 from training.measure.sweep import in_threads, processes
-from training.measure.trial import Job, Judged, Trial
+from training.measure.trial import Job, Judged, Trial, finish
 
 
 def sweep(trial: Trial, jobs: list[Job], workers: int) -> tuple[float, dict[Job, Judged]]:
@@ -29,7 +29,7 @@ def sweep(trial: Trial, jobs: list[Job], workers: int) -> tuple[float, dict[Job,
     with tempfile.TemporaryDirectory() as folder:
         begun = time.monotonic()
         fresh = replace(trial, store=Store(Path(folder)))
-        with processes(fresh, workers) as do:
+        with processes(fresh, workers, finish) as do:
             found = dict(in_threads(workers)(do, jobs))
         return time.monotonic() - begun, found
 

@@ -17,7 +17,7 @@ from pipelines.training_settings import Encoding, Training
 from pipelines.transfer import Rules
 
 Role = Literal["train", "held_out", "spare"]
-Design = Literal["removal", "replacement", "addition", "pairs", "single", "shapley", "datamodel"]
+Design = Literal["removal", "replacement", "addition", "pairs", "single", "shapley", "datamodel", "sequence"]
 
 
 class Measurement(Settings):

@@ -19,7 +19,9 @@ from training.learner import Learner, load_learner
 from training.measure.context import context_curve
 from training.measure.example import examples
 from training.measure.in_words import worth_text
-from training.measure.run import ASKED, SIMILARITY, TRAININGS, measure, trainings_of
+from training.measure.run import ASKED, SEQUENCE, SIMILARITY, TRAININGS, measure, trainings_of
+from training.measure.sequence import SCHEMA as SEQUENCE_SCHEMA
+from training.measure.sequence import sequence
 from training.measure.similarity import similarity
 from training.measure.so_far import SoFar
 from training.measure.stage import Planned, asked_of, planned
@@ -65,7 +67,9 @@ def measure_flow(params: Params, layout: Layout) -> str:
             print(f"  {line}", file=sys.stderr)
         learner, shown = load_learner(layout.model), _Trainings(asked)
         results = measure(asked.trial, asked.plan, learner=learner, workers=workers, each=shown)
+        in_turn = _in_turn(asked, workers)
         with atomic_folder(layout.measurement) as target:
+            in_turn.write_parquet(target / SEQUENCE)
             results.write_parquet(target / "results.parquet")
             trainings_of(asked.plan).write_parquet(target / TRAININGS)
             features = {name: with_features(learner, domain) for name, domain in asked.collection.items()}
@@ -78,6 +82,20 @@ def measure_flow(params: Params, layout: Layout) -> str:
         return f"{len(asked.plan.jobs)} trainings ({done}) judged on {len(asked.trial.held_out)} held-out domains"
 
     return watched.run_flow("measure", "", body, beside=workers)
+
+
+def _in_turn(asked: Planned, workers: int) -> pl.DataFrame:
+    """Trainings on domains one after another, where design `sequence` is asked for."""
+    if not asked.turns:
+        return pl.DataFrame(schema=SEQUENCE_SCHEMA)
+    progress = watched.Progress("measure in turn", len(asked.turns), "trainings")
+
+    def body() -> pl.DataFrame:
+        return sequence(asked.trial, asked.turns, workers=workers, tell=lambda name: progress.add(1, name))
+
+    found = watched.run_task("sequence", body)
+    progress.close()
+    return found
 
 
 class _Trainings:

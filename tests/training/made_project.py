@@ -20,7 +20,8 @@ from pipelines.quality import native, scores, tails
 from pipelines.shards import Sample, ShardWriter
 from training.measure import SCHEMA as RESULTS
 from training.measure.context import CONTEXT_SCHEMA
-from training.measure.run import ASKED, SIMILARITY
+from training.measure.run import ASKED, SEQUENCE, SIMILARITY
+from training.measure.sequence import SCHEMA as SEQUENCE_SCHEMA
 from training.measure.similarity import SCHEMA as SIMILARITY_SCHEMA
 
 ROLES = {
@@ -69,6 +70,7 @@ def make_project(root: Path) -> Layout:
     layout.measurement.mkdir(parents=True)
     results().write_parquet(layout.measurement / "results.parquet")
     similarity().write_parquet(layout.measurement / SIMILARITY)
+    sequence().write_parquet(layout.measurement / SEQUENCE)
     write_json(layout.measurement / ASKED, ASKED_FOR)
     context().write_parquet(layout.measurement / "context.parquet")
     write_json(layout.measurement / "examples.json", [_example(name) for name in ("digits", "flags")])
@@ -119,6 +121,19 @@ def similarity() -> pl.DataFrame:
     """How far domains are apart: as far as their places in ROLES."""
     rows = [(a, b, 0.1 * (j - i), 0.2 * (j - i)) for (i, a), (j, b) in combinations(enumerate(ROLES), 2)]
     return pl.DataFrame(rows, schema=SIMILARITY_SCHEMA, orient="row")
+
+
+def sequence() -> pl.DataFrame:
+    """Trainings in turn in two orders: a domain rises to .7 when met, and falls by .02 with each domain after it."""
+    rows = []
+    for order in (list(LOSSES), list(LOSSES)[::-1]):
+        for seed in (0, 1):
+            for turn in range(4):
+                for domain in ("digits", "flags", *LOSSES):
+                    since = turn - order.index(domain) - 1 if domain in LOSSES else 0
+                    base = 0.5 + 0.03 * turn if domain not in LOSSES else 0.7 - 0.02 * since if since >= 0 else 0.4
+                    rows.append((order, seed, turn, domain, base + 0.001 * seed))
+    return pl.DataFrame(rows, schema=SEQUENCE_SCHEMA, orient="row")
 
 
 def context() -> pl.DataFrame:

@@ -12,7 +12,7 @@ from training.collection import DomainTensors, unit_rows
 from training.measure.run import trial_of
 from training.measure.store import Store
 from training.measure.sweep import Plan, in_threads, plan, processes
-from training.measure.trial import Trial
+from training.measure.trial import Trial, finish
 
 TRAINING = Training(n_way=3, max_shot=2, n_query=2, batch=2, warmup=2, steps=4)
 MEASUREMENT = Measurement(n_way=3, n_shots=[1, 2], n_query=4, episodes=12, steps=3, seeds=2)
@@ -43,7 +43,7 @@ def asked(
 def sweep(store: Path) -> None:
     """Finish every training, in a process that a test kills."""
     trial, found = asked(store)
-    with processes(trial, 2) as do:
+    with processes(trial, 2, finish) as do:
         for job, _ in in_threads(1)(do, found.jobs):
             print(job.key, flush=True)
             time.sleep(0.2)

@@ -11,7 +11,7 @@ from training.learner import Learner
 from training.measure import SCHEMA
 from training.measure.run import measure
 from training.measure.sweep import processes
-from training.measure.trial import threads
+from training.measure.trial import finish, threads
 from training.train import train
 
 
@@ -75,7 +75,7 @@ def test_a_held_out_domain_with_too_few_classes_is_told_before_any_training(lear
 def test_a_mistake_in_a_process_is_told(tmp_path: Path) -> None:
     trial, plan = asked(tmp_path, seeds=1, steps=1)
     (tmp_path / plan.jobs[0].key).write_text("in the way")
-    with pytest.raises(OSError, match=plan.jobs[0].key), processes(trial, 2) as do:
+    with pytest.raises(OSError, match=plan.jobs[0].key), processes(trial, 2, finish) as do:
         do(plan.jobs[0])
 
 

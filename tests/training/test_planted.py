@@ -40,6 +40,7 @@ def outcomes(*domains: Domain, overlap: list[tuple[str, str, str, str]] | None =
         validation=empty,
         stages=[],
         similarity=empty,
+        sequence=empty,
         asked={},
         trainings=[],
         learner={},

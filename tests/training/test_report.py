@@ -24,7 +24,7 @@ TRAIN = [name for name, role in ROLES.items() if role == "train"]
 HELD_OUT = [name for name, role in ROLES.items() if role == "held_out"]
 QUESTION = Question(Company(tuple(TRAIN), ("fractals",)), 0.005)
 WORTH = {"removal", "replacement", "replaceability", "addition", "interaction", "shapley", "datamodel"}
-WORTH |= {"modularity", "modularity_index", "transfer", "locality"}
+WORTH |= {"modularity", "modularity_index", "transfer", "locality", "continual"}
 DIFFERENCES = {"learner_minus_class_mean", "learner_minus_ridge"}
 
 
@@ -149,10 +149,10 @@ def test_plots_are_tables_of_numbers(layout: Layout) -> None:
     for path in sorted((layout.reports / "plots").glob("*.csv")):
         rows = list(csv.DictReader(path.open()))
         sizes[path.stem] = len(rows)
-        if path.stem != "similarity":
+        if path.stem not in ("similarity", "sequence"):
             assert all(float(row["low"]) <= float(row["mean"]) <= float(row["high"]) for row in rows)
     whole = {"accuracy": 3 * 2 * 6, "context": 2 * 3 * 4, "removal": 3 * 3, "replacement": 3, "similarity": 15}
-    whole |= {"shapley": 3, "addition": 3, "interaction": 3, "datamodel": 4, "transfer": 4 * 5}
+    whole |= {"shapley": 3, "addition": 3, "interaction": 3, "datamodel": 4, "transfer": 4 * 5, "sequence": 2 * 2 * 4 * 5}
     assert sizes == whole | {"learner": 3 * 2, "lost": 3, "won": 3}
 
 

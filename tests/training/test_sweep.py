@@ -82,9 +82,10 @@ def test_a_killed_sweep_goes_on_where_it_was(tmp_path: Path, trainings: list[tup
     assert psutil.wait_procs(children, timeout=30)[1] == [], "processes that nobody waits for go on"
     trial, plan = asked(tmp_path / "cut")
     kept = [job.key for job in plan.jobs if stored(trial, job)]
+    untrained = [job for job in plan.jobs if not trial.store.finished(job.key)]  # one may be trained and not yet judged
     assert finished <= set(kept)
     assert all(same(found, undisturbed[key]) for key, found in done(trial, plan).items())
-    assert len(trainings) == len(plan.jobs) - len(kept)
+    assert len(trainings) == len(untrained) <= len(plan.jobs) - len(kept)
 
 
 def test_what_is_damaged_is_told_and_made_again(
@@ -114,7 +115,7 @@ def test_a_store_names_the_same_facts_alike() -> None:
 
 def test_processes_fill_the_same_store(tmp_path: Path) -> None:
     trial, plan = asked(tmp_path, seeds=1, steps=1)
-    with processes(trial, 2) as do:
+    with processes(trial, 2, finish) as do:
         found = dict(in_threads(2)(do, plan.jobs))
     assert set(found) == set(plan.jobs)
     assert all(stored(trial, job) is not None for job in plan.jobs)

@@ -59,6 +59,8 @@ def subsets(company: Company, designs: Iterable[Design], *, random_subsets: int,
     """
     found: dict[str, list[Subset]] = {"full": [company.train]}
     for design in designs:
+        if design == "sequence":  # is of orders, not of subsets: sequence.py
+            continue
         draw = generator(design, seed)
         asked = [company.ordered(subset) for subset in MAKERS[design](company, random_subsets, draw)]
         found[design] = list(dict.fromkeys(asked))

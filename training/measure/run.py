@@ -14,11 +14,11 @@ from training.measure import SCHEMA
 from training.measure.design import Company
 from training.measure.store import Store
 from training.measure.sweep import Each, Plan, in_threads, processes
-from training.measure.trial import Trial, stored
+from training.measure.trial import Trial, finish, stored
 from training.parts_readout import Parts
 from training.seen import features_of
 
-TRAININGS, SIMILARITY, ASKED = "trainings.parquet", "similarity.parquet", "asked.json"
+TRAININGS, SIMILARITY, SEQUENCE, ASKED = "trainings.parquet", "similarity.parquet", "sequence.parquet", "asked.json"
 Row = tuple[object, ...]
 
 
@@ -53,7 +53,7 @@ def measure(trial: Trial, found: Plan, *, learner: Learner, workers: int = 2, ea
     judged = {job: places for job in found.jobs if (places := stored(trial, job)) is not None}
     left = [job for job in found.jobs if job not in judged]
     if left:
-        with processes(trial, min(workers, len(left))) as do:
+        with processes(trial, min(workers, len(left)), finish) as do:
             judged |= dict((each or in_threads(workers))(do, left))
     for job in found.jobs:
         rows += [

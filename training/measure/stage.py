@@ -10,6 +10,7 @@ from pipelines.params import Measurement, Params
 from training.collection import DomainTensors, load_collection
 from training.feature_parts import feature_parts
 from training.measure.run import trial_of
+from training.measure.sequence import Turns, turns_of
 from training.measure.store import Store
 from training.measure.sweep import Plan, plan
 from training.measure.told import told
@@ -23,6 +24,7 @@ class Planned:
     collection: dict[str, DomainTensors]
     trial: Trial
     plan: Plan
+    turns: list[Turns]
 
 
 def planned(params: Params, layout: Layout, manifest: Mapping[str, Any]) -> Planned:
@@ -31,7 +33,7 @@ def planned(params: Params, layout: Layout, manifest: Mapping[str, Any]) -> Plan
     roles = {name: str(entry["role"]) for name, entry in manifest["domains"].items()}
     store, parts = Store(layout.trainings), feature_parts(layout, manifest)
     trial, company = trial_of(collection, roles, params.training, params.measurement, store, parts)
-    return Planned(collection, trial, plan(trial, company))
+    return Planned(collection, trial, plan(trial, company), turns_of(trial, company))
 
 
 def asked_of(measurement: Measurement) -> dict[str, Any]:
@@ -44,4 +46,5 @@ def plan_lines(params: Params, layout: Layout) -> list[str]:
     if not layout.manifest.exists():
         raise ValueError(f"{layout.manifest}: missing; run `dvc repro collect` to make it")
     found = planned(params, layout, read_json(layout.manifest))
-    return told(found.plan, found.trial, params.runner.here)
+    lines = told(found.plan, found.trial, params.runner.here)
+    return [*lines, f"design sequence: {len(found.turns)} trainings in turn beside them"] if found.turns else lines

@@ -9,10 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from threading import Thread
+from typing import Any, TypeVar
 
 from training.measure.design import Company, Subset, subsets, unique
-from training.measure.trial import Job, Judged, Trial, finish
+from training.measure.trial import Job, Judged, Trial
 
+Work = TypeVar("Work")
+Made = TypeVar("Made")
 Do = Callable[[Job], Judged]
 Each = Callable[[Do, Sequence[Job]], Iterable[tuple[Job, Judged]]]  # in any order
 
@@ -37,10 +40,10 @@ def plan(trial: Trial, company: Company) -> Plan:
     return Plan(found, jobs[: within * asked.seeds], jobs[within * asked.seeds :])
 
 
-def in_threads(workers: int) -> Each:
+def in_threads(workers: int) -> Callable[[Callable[[Work], Made], Sequence[Work]], Iterator[tuple[Work, Made]]]:
     """Jobs beside each other, without Prefect: a thread waits for each process."""
 
-    def each(do: Do, jobs: Sequence[Job]) -> Iterator[tuple[Job, Judged]]:
+    def each(do: Callable[[Work], Made], jobs: Sequence[Work]) -> Iterator[tuple[Work, Made]]:
         with ThreadPoolExecutor(workers) as pool:
             waiting = {pool.submit(do, job): job for job in jobs}
             try:
@@ -54,21 +57,21 @@ def in_threads(workers: int) -> Each:
 
 
 @contextmanager
-def processes(trial: Trial, workers: int) -> Iterator[Do]:
-    """What finishes a job in one of so many processes, from any thread; with one worker, in this process.
+def processes(trial: Trial, workers: int, how: Callable[[Trial, Work], Made]) -> Iterator[Callable[[Work], Made]]:
+    """What does a piece of work (`how`) in one of so many processes, from any thread; with one worker, in this process.
 
     What it does raises ValueError (one line) where a process died.
     """
     if workers <= 1:
-        yield partial(finish, trial)
+        yield partial(how, trial)
         return
     # spawn, not fork: a forked child inherits locked thread pools of torch and hangs
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_receive, initargs=(trial,))
 
-    def do(job: Job) -> Judged:
+    def do(job: Work) -> Made:
         try:
-            return pool.submit(_work, job).result()
+            return pool.submit(_work, how, job).result()
         except BrokenProcessPool:
             raise ValueError(
                 f"measurement: a process died while {job} was trained; give runner fewer workers or the machine more memory, "
@@ -99,5 +102,5 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _work(job: Job) -> Judged:
-    return finish(_TRIAL[0], job)
+def _work(how: Callable[[Trial, Any], Made], job: Any) -> Made:
+    return how(_TRIAL[0], job)

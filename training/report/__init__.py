@@ -35,7 +35,7 @@ def write_report(layout: Layout) -> Report:
     inputs = read_inputs(layout)
     scored = score(inputs)
     numbers = metrics(inputs, scored)
-    found = tables(numbers, inputs.context, inputs.similarity)
+    found = tables(numbers, inputs.context, inputs.similarity, inputs.sequence)
     html = render(inputs, numbers, scored, found)
     page = layout.reports / "index.html"
     write_json(layout.reports / "metrics.json", numbers)

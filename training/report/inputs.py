@@ -12,7 +12,8 @@ from pipelines.files import read_json
 from pipelines.layout import Layout
 from training.measure import SCHEMA as RESULTS_SCHEMA
 from training.measure.context import CONTEXT_SCHEMA
-from training.measure.run import ASKED, SIMILARITY
+from training.measure.run import ASKED, SEQUENCE, SIMILARITY
+from training.measure.sequence import SCHEMA as SEQUENCE_SCHEMA
 from training.measure.similarity import SCHEMA as SIMILARITY_SCHEMA
 from training.measure.store import Store
 from training.report.stage_times import StageTime, read_stages
@@ -62,6 +63,7 @@ class Inputs:
     validation: pl.DataFrame  # step, domain, role, accuracy
     stages: list[StageTime]
     similarity: pl.DataFrame  # how far domains are apart (training/measure/similarity.py)
+    sequence: pl.DataFrame  # accuracy turn by turn of trainings on domains one after another; empty unless asked for
     asked: dict[str, Any]  # of the measurement: margin, random_subsets, seed, seeds, steps, designs
     trainings: list[Training]  # of the measurement, where this machine did them all
     learner: dict[str, str]  # what the model's file says about itself; empty where it says nothing
@@ -91,6 +93,7 @@ def read_inputs(layout: Layout) -> Inputs:
         training=read_training(layout.training_log),
         validation=read_validation(layout.validation_log),
         similarity=read_table(layout.measurement / SIMILARITY, SIMILARITY_SCHEMA),
+        sequence=read_table(layout.measurement / SEQUENCE, SEQUENCE_SCHEMA),
         asked=dict(read_json(_there(layout.measurement / ASKED))),
         trainings=read_trainings(layout.measurement, Store(layout.trainings)),
         stages=read_stages(layout.state / "stages", list(domains)),

@@ -17,6 +17,7 @@ from pipelines.params import Runner
 from training.evaluate import interval, mean_interval
 from training.measure.design import Company
 from training.measure.related import foretold, locality, transfer
+from training.measure.sequence import continual_of
 from training.measure.shots import judged_at, shots
 from training.measure.worth import MEAN, Question, values_of, worth
 from training.report.inputs import Inputs
@@ -68,7 +69,7 @@ def held_out(results: pl.DataFrame) -> dict[str, Any]:
 
 def worth_of(inputs: Inputs) -> dict[str, Any]:
     """removal, replacement, replaceability and what else the designs allow (training/measure/worth.py), with transfer.<domain>.
-    <judged on>, locality and similarity (training/measure/related.py)."""
+    <judged on>, locality and similarity (training/measure/related.py), continual.<acc, bwt, fwt, forgetting> (sequence.py)."""
     asked, company = inputs.asked, Company(*(tuple(inputs.listed(role)) for role in ("train", "spare")))
     n_shot = judged_at(inputs.results)
     values = values_of(inputs.results, n_shot, inputs.in_role("held_out"))
@@ -76,6 +77,7 @@ def worth_of(inputs: Inputs) -> dict[str, Any]:
     more = {
         "transfer": transfer(inputs.results, n_shot, (*company.train, *company.spares)),
         "locality": locality(found["removal"], inputs.similarity),
+        "continual": continual_of(inputs.sequence),
         "similarity": foretold(found["replacement"], inputs.similarity),
     }
     return found | {name: table for name, table in more.items() if table}

@@ -15,7 +15,9 @@ from training.report import at_a_glance
 ENDS = ("mean", "low", "high")
 
 
-def tables(metrics: Mapping[str, Any], context: pl.DataFrame, similarity: pl.DataFrame) -> dict[str, str]:
+def tables(
+    metrics: Mapping[str, Any], context: pl.DataFrame, similarity: pl.DataFrame, sequence: pl.DataFrame
+) -> dict[str, str]:
     """CSV by name: accuracy, context (accuracy by shots), similarity (of each two domains), what domains are worth.
 
     And learner, lost, won: the same for `dvc plots`, a row a name.
@@ -32,6 +34,7 @@ def tables(metrics: Mapping[str, Any], context: pl.DataFrame, similarity: pl.Dat
         "similarity": _csv(similarity.columns, similarity.iter_rows()),
         "removal": _csv(("removed", "domain", *ENDS), _nested(metrics["removal"])),
         "replacement": _csv(("removed", "added", "verdict", *ENDS), _verdicts(metrics["replaceability"])),
+        "sequence": _csv(sequence.columns, ((" > ".join(order), *row) for order, *row in sequence.iter_rows())),
         **_more(metrics),
         **{name: _csv(*table) for name, table in at_a_glance.tables(metrics).items()},
     }

@@ -6,6 +6,7 @@ from typing import Any
 from markupsafe import Markup
 
 from training.measure.in_words import VERDICTS
+from training.measure.sequence import curves
 from training.measure.similarity import DISTANCES, distance_of
 from training.measure.worth import MEAN
 from training.report import charts, figures
@@ -14,6 +15,7 @@ from training.report.figures import Chart, Interval, points, span_points, sure
 from training.report.inputs import Inputs
 from training.report.stage_times import swap_seconds
 
+ORDER_KINDS = ("learner", "class_mean")
 MARKS = {"replaceable": "✓", "not_replaceable": "✗", "cannot_tell_yet": "?"}
 DISTANCE_NAMES = {"frechet": "Fréchet distance", "classwise": "transport between classes"}
 
@@ -37,6 +39,9 @@ def worth_section(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, Any]:
         "datamodel": metrics.get("datamodel"),
         "datamodel_chart": datamodel_chart(metrics.get("datamodel", {})),
         "modularity": metrics.get("modularity"),
+        "turns": turn_charts(inputs),
+        "turn_legend": [charts.swatch(kind, words) for kind, words in zip(ORDER_KINDS, _orders(inputs), strict=False)],
+        "continual": metrics.get("continual", {}),
         "clouds": similarity_clouds(inputs, metrics),
         "locality": metrics.get("locality", {}),
         "similarity": metrics.get("similarity", {}),
@@ -153,6 +158,31 @@ def _places(table: Mapping[str, Mapping[str, Interval]]) -> list[str]:
 def _strength(value: float, among: Sequence[float]) -> float:
     low, high = min(among), max(among)
     return round(72 * (value - low) / (high - low), 1) if high > low else 0.0
+
+
+def turn_charts(inputs: Inputs) -> list[Chart]:
+    """Accuracy on each judged domain, turn by turn: a line an order."""
+    found = curves(inputs.sequence)
+    if not found:
+        return []
+    values = [value for by_order in found.values() for line in by_order.values() for value in line]
+    y = charts.nice_scale(min(values), max(values), 4)
+    drawn = []
+    for domain, by_order in found.items():
+        series, told = [], []
+        for kind, (order, line) in zip(ORDER_KINDS, by_order.items(), strict=False):
+            series.append((f"{kind} marked", [float(turn) for turn in range(len(line))], line))
+            told.append(f"{' then '.join(order)}: " + ", ".join(f"{100 * value:.1f} %" for value in line))
+        x = charts.Scale(0.0, float(len(line) - 1), tuple(float(turn) for turn in range(len(line))))
+        alt = f"Accuracy on {domain} before the first and after each turn. " + "; ".join(told)
+        role = inputs.domains[domain].role.replace("_", " ") if domain in inputs.domains else ""
+        drawn.append(Chart([], charts.lines(series, x, y, ".0%", alt), alt, f"{domain} · {role}"))
+    return drawn
+
+
+def _orders(inputs: Inputs) -> list[str]:
+    orders = dict.fromkeys(tuple(order) for order in inputs.sequence["order"].to_list())
+    return [" → ".join(order) for order in orders]
 
 
 def similarity_clouds(inputs: Inputs, metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
