@@ -195,7 +195,7 @@ def test_chain_of_extended_headers(tmp_path: Path) -> None:
     [
         (b"", "the file is empty"),
         (b"no archive at all " * 100, "expected a zip or a tar .*, found none of them"),
-        (gzip.compress(b"no tar " * 1000), "found a single file packed by gzip; unpack it first"),
+        (gzip.compress(b"no tar " * 1000, mtime=0), "found a single file packed by gzip; unpack it first"),
         (bz2.compress(b"no tar " * 1000), "found a single file packed by bzip2; unpack it first"),
         (b"BZh91AY", "damaged or cut short"),
         (b"7z\xbc\xaf\x27\x1c" + bytes(100), "expected a zip or a tar .*, found 7z"),
@@ -203,6 +203,7 @@ def test_chain_of_extended_headers(tmp_path: Path) -> None:
         (b"PK\x03\x04", "damaged or cut short"),
         (bytes(10240), "no picture with a class"),
     ],
+    ids=["empty", "text", "gzip", "bzip2", "short bzip2", "7z", "empty zip", "cut zip", "empty tar"],
 )
 def test_what_is_no_archive(tmp_path: Path, data: bytes, message: str) -> None:
     refused(tmp_path, data, message)
