@@ -9,7 +9,7 @@ from training.measure.run import TRAININGS, trainings_of
 from training.measure.store import Store
 from training.measure.trial import finish
 from training.report.stage_times import StageTime
-from training.report.swap_cost import Training, read_trainings, swap_cost
+from training.report.swap_cost import Training, read_trainings, seconds_by_domain, swap_cost
 
 
 def stage(group: str, domain: str, seconds: float, size: int) -> StageTime:
@@ -39,9 +39,15 @@ def test_a_swap_costs_the_domain_the_shared_stages_and_the_trainings_that_hold_i
     }
 
 
+def test_each_domain_has_the_cost_of_its_own_trainings() -> None:
+    found = seconds_by_domain(STAGES, TRAININGS_DONE, ["a", "b"], workers=2)
+    assert found == {"a": (2 + 2) + 1 + 20 + (8 + 6) / 2, "b": (2 + 2) + 1 + 20 + (8 + 4) / 2}
+
+
 def test_what_was_done_elsewhere_has_no_cost_here() -> None:
     assert swap_cost(STAGES, [], ["a", "b"], 2) == {}
     assert swap_cost(STAGES, TRAININGS_DONE, ["a", "unknown"], 2) == {}
+    assert seconds_by_domain(STAGES, TRAININGS_DONE, ["a", "unknown"], 2) == {}
 
 
 def test_trainings_are_read_where_all_of_them_are_in_the_store(tmp_path: Path) -> None:

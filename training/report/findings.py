@@ -9,6 +9,8 @@ from training.measure.worth import MEAN
 from training.report.figures import points, span_points, sure
 from training.report.stage_times import StageTime, before_report, last_run, swap_seconds
 
+TOO_WIDE = 0.5  # of a modularity index' interval, from 0 to 1: it then says next to nothing
+
 
 def findings(metrics: Mapping[str, Any], stages: Sequence[StageTime]) -> list[tuple[str, str]]:
     """(heading, sentence) pairs, in the order in which a reader asks."""
@@ -87,10 +89,15 @@ def modularity_sentence(metrics: Mapping[str, Any]) -> str:
     index = metrics.get("modularity")
     if not index:
         return ""
-    return (
-        f"A sum of what each brings explains {100 * index['mean']:.0f} % of what subsets differ in "
-        f"({100 * index['low']:.0f} to {100 * index['high']:.0f} %; {index['subsets']} subsets)."
-    )
+    found = f"a sum of what each brings explains {100 * index['mean']:.0f} % of what subsets differ in"
+    span = f"({_percent(index['low'])} to {_percent(index['high'])} %; {index['subsets']} subsets)"
+    if index["high"] - index["low"] > TOO_WIDE:
+        return f"It cannot be told yet: {found}, but the interval is wide {span}."
+    return f"{found[0].upper()}{found[1:]} {span}."
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}".replace("-", "−")
 
 
 def swap_sentence(stages: Sequence[StageTime], cost: Mapping[str, float]) -> str:

@@ -40,6 +40,23 @@ def read_trainings(measurement: Path, store: Store) -> list[Training]:
     return found
 
 
+def seconds_by_domain(
+    stages: Sequence[StageTime], trainings: Sequence[Training], train: Sequence[str], workers: int
+) -> dict[str, float]:
+    """Seconds that bringing in each train domain takes, its trainings in so many `workers`; report left out.
+
+    Empty where no stage was recorded on this machine or a training's time is not known.
+    """
+    own = {domain: sum(time.seconds for time in stages if time.domain == domain) for domain in train}
+    if not trainings or not {time.domain for time in stages} >= set(train):
+        return {}
+    shared = sum(time.seconds for time in stages if time.group in AGAIN)
+    return {
+        domain: seconds + shared + sum(training.seconds for training in trainings if domain in training.subset) / workers
+        for domain, seconds in own.items()
+    }
+
+
 def swap_cost(
     stages: Sequence[StageTime], trainings: Sequence[Training], train: Sequence[str], workers: int
 ) -> dict[str, float | int]:
@@ -47,23 +64,22 @@ def swap_cost(
 
     Trainings run in so many `workers`. Empty where no stage was recorded on this machine or a training's time is not known.
     """
-    known = {domain: [time for time in stages if time.domain == domain] for domain in train}
-    if not trainings or not all(known.values()):
+    seconds = seconds_by_domain(stages, trainings, train, workers)
+    if not seconds:
         return {}
     shared = [time for time in stages if time.group in AGAIN]
     last = [time for time in stages if time.group in ("measure", "report")]
     measuring = sum(training.seconds for training in trainings) / workers
     # the report is left out of both: its own time is not known while it is written
     rebuild = measuring + sum(time.seconds for time in stages if time.group not in ("measure", "report"))
-    seconds, size, count = [], [], []
-    for domain, own in known.items():
-        new = sum(training.seconds for training in trainings if domain in training.subset) / workers
-        seconds.append(new + sum(time.seconds for time in (*own, *shared)))
-        size.append(sum(time.bytes for time in (*own, *shared, *last)))
-        count.append(len({time.stage for time in (*own, *shared)}) + 2)  # and measure and report
+    size, count = [], []
+    for domain in seconds:
+        ran = [time for time in stages if time.domain == domain] + shared
+        size.append(sum(time.bytes for time in (*ran, *last)))
+        count.append(len({time.stage for time in ran}) + 2)  # and measure and report
     return {
-        "seconds": round(median(seconds), 3),
+        "seconds": round(median(seconds.values()), 3),
         "bytes": round(median(size)),
         "stages": round(median(count)),
-        "share_of_rebuild": round(median(seconds) / rebuild, 4) if rebuild else 1.0,
+        "share_of_rebuild": round(median(seconds.values()) / rebuild, 4) if rebuild else 1.0,
     }

@@ -5,6 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from pipelines.params import Runner
 from training.measure.in_words import VERDICTS
 from training.measure.sequence import curves
 from training.measure.similarity import DISTANCES, distance_of
@@ -14,6 +15,7 @@ from training.report.diagrams import Edge, Node, Point, cloud, ring
 from training.report.figures import Chart, Interval, points, span_points, sure
 from training.report.inputs import Inputs
 from training.report.stage_times import swap_seconds
+from training.report.swap_cost import seconds_by_domain
 
 ORDER_KINDS = ("learner", "class_mean")
 MARKS = {"replaceable": "✓", "not_replaceable": "✗", "cannot_tell_yet": "?"}
@@ -51,7 +53,8 @@ def worth_section(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 def board(inputs: Inputs, metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     """A row for each train domain: what is lost without it, its Shapley value, what replaces it, and what a swap takes."""
-    seconds, values = swap_seconds(inputs.stages), metrics.get("shapley", {})
+    train, values = inputs.in_role("train"), metrics.get("shapley", {})
+    seconds = seconds_by_domain(inputs.stages, inputs.trainings, train, Runner().here) or swap_seconds(inputs.stages)
     rows = []
     for name, row in sorted(metrics["removal"].items(), key=lambda item: -item[1][MEAN]["mean"]):
         cells = metrics["replaceability"].get(name, {})
