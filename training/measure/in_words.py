@@ -40,5 +40,5 @@ def told(value: Mapping[str, Any]) -> str:
 
 
 def points(value: float) -> str:
-    """A difference of accuracies in percentage points, with its sign."""
-    return f"{100 * value:+.1f}".replace("-", "−")
+    """A difference of accuracies in percentage points, with its sign: what a domain is worth is often less than 0.1."""
+    return f"{100 * value:+.2f}".replace("-", "−")

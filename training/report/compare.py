@@ -13,8 +13,9 @@ from typing import Any
 
 from pipelines.files import read_json
 from pipelines.layout import Layout
+from training.measure.in_words import points
 from training.measure.worth import MEAN
-from training.report.figures import points, span_points, sure
+from training.report.figures import span_points, sure
 from training.report.metrics import COMPARED, LEARNERS
 
 METRICS = Path("reports") / "metrics.json"

@@ -8,6 +8,7 @@ import polars as pl
 from markupsafe import Markup
 
 from pipelines.ledger import VERDICTS
+from training.measure.in_words import points
 from training.measure.worth import MEAN
 from training.report import charts
 from training.report.metrics import LEARNERS
@@ -44,11 +45,6 @@ class Balance:
     drawing: Markup
     change: str  # images a class, before → after
     rule: str  # minimum, cap and draw in words
-
-
-def points(value: float) -> str:
-    """A difference of accuracies in percentage points, with its sign."""
-    return f"{100 * value:+.1f}".replace("-", "−")
 
 
 def span_points(value: Interval) -> str:

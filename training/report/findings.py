@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from training.measure.in_words import VERDICTS
+from training.measure.in_words import VERDICTS, points
 from training.measure.worth import MEAN
-from training.report.figures import points, span_points, sure
+from training.report.figures import span_points, sure
 from training.report.stage_times import StageTime, before_report, last_run, swap_seconds
 
 TOO_WIDE = 0.5  # of a modularity index' interval, from 0 to 1: it then says next to nothing

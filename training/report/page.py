@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from pipelines.ledger import VERDICTS
 from pipelines.quality import LADDER
+from training.measure.in_words import points
 from training.measure.shots import judged_at
 from training.report import figures, gallery, planted, quality
 from training.report.charts import swatch
@@ -76,7 +77,7 @@ def template(name: str) -> Template:
     )
     environment.filters |= {"percent": percent, "size": size, "seconds": seconds, "count": count}
     environment.filters |= {"signed": signed}
-    environment.filters |= {"points": figures.points, "span": figures.span_points}
+    environment.filters |= {"points": points, "span": figures.span_points}
     return environment.get_template(name)
 
 
@@ -110,7 +111,7 @@ def _accuracy_tables(held_out: Mapping[str, Any]) -> list[dict[str, Any]]:
             rows.append({"domain": domain, "cells": [found.get(name) for name in LEARNERS], "best": best})
         mean = held_out["mean"][shot]
         less = [(figures.NAMES[other], mean.get(f"learner_minus_{other}")) for other in COMPARED]
-        differences = [(name, figures.points(v["mean"]), figures.span_points(v)) for name, v in less if v]
+        differences = [(name, points(v["mean"]), figures.span_points(v)) for name, v in less if v]
         tables.append({"title": shot.replace("_", "-"), "rows": rows, "differences": differences})
     return tables
 

@@ -6,13 +6,13 @@ from typing import Any
 from markupsafe import Markup
 
 from pipelines.params import Runner
-from training.measure.in_words import VERDICTS
+from training.measure.in_words import VERDICTS, points
 from training.measure.sequence import curves
 from training.measure.similarity import DISTANCES, distance_of
 from training.measure.worth import MEAN
 from training.report import charts, figures
 from training.report.diagrams import Edge, Node, Point, cloud, ring
-from training.report.figures import Chart, Interval, points, span_points, sure
+from training.report.figures import Chart, Interval, span_points, sure
 from training.report.inputs import Inputs
 from training.report.stage_times import swap_seconds
 from training.report.swap_cost import seconds_by_domain
