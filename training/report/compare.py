@@ -5,7 +5,7 @@ interval of a difference takes the two as independent, which makes it too wide r
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import hypot
 from pathlib import Path
@@ -167,17 +167,18 @@ def as_lines(first: Side, second: Side) -> list[str]:
         lines += [f"  {words}: {', '.join(changed)}"] if changed else []
     for shot, changes in accuracy_changes(first, second).items():
         lines += _table(f"{shot.replace('_', '-')} accuracy of the learner, %", changes)
-    lines += _table("lost without a domain, points", worth_changes(first, second))
+    lines += _table("lost without a domain, points", worth_changes(first, second), points)
     return lines
 
 
-def _table(title: str, changes: Iterable[Change]) -> list[str]:
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}"
+
+
+def _table(title: str, changes: Iterable[Change], form: Callable[[float], str] = _percent) -> list[str]:
     rows = list(changes)
     if not rows:
         return []
     head = f"{title:<40}{'first':>8}{'second':>8}   change in points"
-    return ["", head, *(f"  {c.what[:36]:<38}{_percent(c.first):>8}{_percent(c.second):>8}   {c.words}" for c in rows)]
-
-
-def _percent(value: Mapping[str, float] | None) -> str:
-    return f"{100 * value['mean']:.1f}" if value else "-"
+    sides = [[form(side["mean"]) if side else "-" for side in (c.first, c.second)] for c in rows]
+    return ["", head, *(f"  {c.what[:36]:<38}{a:>8}{b:>8}   {c.words}" for c, (a, b) in zip(rows, sides, strict=True))]
