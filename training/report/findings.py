@@ -7,7 +7,7 @@ from typing import Any
 from training.measure.in_words import VERDICTS, points
 from training.measure.worth import MEAN
 from training.report.figures import span_points, sure
-from training.report.stage_times import StageTime, before_report, last_run, swap_seconds
+from training.report.stage_times import StageTime, before_report, duration, last_run, swap_seconds
 
 TOO_WIDE = 0.5  # of a modularity index' interval, from 0 to 1: it then says next to nothing
 
@@ -108,9 +108,9 @@ def swap_sentence(stages: Sequence[StageTime], cost: Mapping[str, float]) -> str
         return ""
     whole = sum(time.seconds for time in known)
     if cost:
-        told = f"About {cost['seconds']:.0f} s and {cost['bytes'] / 1e6:.0f} MB written by {cost['stages']:.0f} stages"
+        told = f"About {duration(cost['seconds'])} and {cost['bytes'] / 1e6:.0f} MB written by {cost['stages']:.0f} stages"
         told += f", {100 * cost['share_of_rebuild']:.0f} % of the time that everything takes. "
     else:
-        told = f"About {median(costs.values()):.0f} s, against {whole:.0f} s for everything. "
+        told = f"About {duration(median(costs.values()))}, against {duration(whole)} for everything. "
     ran = [time for time in known if time.stage in last_run(stages)]
-    return f"{told}The last dvc repro ran {len(ran)} of {len(known)} stages in {sum(time.seconds for time in ran):.0f} s."
+    return f"{told}The last dvc repro ran {len(ran)} of {len(known)} stages in {duration(sum(time.seconds for time in ran))}."

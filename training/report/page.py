@@ -32,7 +32,7 @@ from training.report.metrics import COMPARED, LEARNERS
 from training.report.on_the_way import domain_rows
 from training.report.phases import phases_section
 from training.report.plots import data_uri
-from training.report.stage_times import DOMAIN_STAGES, before_report, last_run
+from training.report.stage_times import DOMAIN_STAGES, before_report, duration, last_run
 from training.report.worth import worth_section
 
 HERE = Path(__file__).parent
@@ -75,7 +75,7 @@ def template(name: str) -> Template:
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"percent": percent, "size": size, "seconds": seconds, "count": count}
+    environment.filters |= {"percent": percent, "size": size, "seconds": duration, "count": count}
     environment.filters |= {"signed": signed}
     environment.filters |= {"points": points, "span": figures.span_points}
     return environment.get_template(name)
@@ -197,11 +197,6 @@ def signed(value: float) -> str:
 def count(value: int) -> str:
     """A whole number with thin spaces between thousands."""
     return f"{value:,}".replace(",", "\u202f")
-
-
-def seconds(value: float) -> str:
-    """A duration as people say it."""
-    return f"{value:.1f} s" if value < 60 else f"{int(value) // 60} min {int(value) % 60:02d} s"
 
 
 def size(value: int) -> str:

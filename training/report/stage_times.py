@@ -71,3 +71,8 @@ def swap_seconds(stages: Iterable[StageTime]) -> dict[str, float]:
         if time.domain:
             own[time.domain] = own.get(time.domain, 0.0) + time.seconds
     return {domain: seconds + shared for domain, seconds in own.items()}
+
+
+def duration(seconds: float) -> str:
+    """A duration as people say it."""
+    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"

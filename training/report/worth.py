@@ -64,6 +64,7 @@ def board(inputs: Inputs, metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "lost": row[MEAN],
                 "lost_sure": sure(row[MEAN]),
                 "shapley": values.get(name),
+                "shapley_sure": name in values and sure(values[name]),
                 "verdicts": [verdict_cell(spare, cell) for spare, cell in cells.items()],
                 "seconds": seconds.get(name),
             }
