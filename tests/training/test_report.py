@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from made_project import ABOVE, GAINS, LOSSES, PLANTED, ROLES, SCRIPT, make_project, results
+from made_project import ABOVE, GAINS, INTERACTION, LOSSES, PLANTED, ROLES, SCRIPT, make_project, results
 
 from pipelines.layout import Layout
 from pipelines.ledger import VERDICTS
@@ -79,6 +79,11 @@ def test_known_differences_come_out(metrics: dict[str, Any]) -> None:
             assert metrics["removal"][name][domain]["mean"] == pytest.approx(loss, abs=1e-4)
     for name, gain in GAINS.items():
         assert metrics["replacement"][name]["fractals"]["mean"] == pytest.approx(gain, abs=1e-4)
+
+
+def test_what_training_brings_is_what_shapley_values_add_up_to(html: str) -> None:
+    brought = 100 * (sum(LOSSES.values()) - INTERACTION)  # V(all) - V(nothing)
+    assert f"<b>{brought:+.2f}</b> points over the learner before its first step" in html
 
 
 def test_paired_differences_are_narrower_than_the_accuracies(metrics: dict[str, Any]) -> None:

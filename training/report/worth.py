@@ -32,6 +32,7 @@ def worth_section(inputs: Inputs, metrics: Mapping[str, Any]) -> dict[str, Any]:
         "replacement": figures.replacement_chart(metrics["replacement"]),
         "verdicts_on": verdict_matrix(metrics["replaceability"]),
         "shapley": shapley_chart(metrics.get("shapley", {})),
+        "trained": sum(value["mean"] for value in metrics.get("shapley", {}).values()),
         "shapley_exact": all(value["exact"] for value in metrics.get("shapley", {}).values()),
         "addition": addition_chart(metrics.get("addition", {})),
         "interaction": interaction_graph(metrics.get("interaction", {}), metrics["removal"]),
