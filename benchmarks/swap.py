@@ -123,9 +123,8 @@ def main() -> int:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         costs = run(asked.folder or Path(folder))
-    print(
-        "| what | s | of a rebuild | MB written | of a rebuild | stages | trainings | load |\n|---|--:|--:|--:|--:|--:|--:|--:|"
-    )
+    print("| what, and its share of a rebuild | s | processor s | MB written | stages | trainings | load |")
+    print("|---|--:|--:|--:|--:|--:|--:|")
     print("\n".join(row(cost, costs[2]) for cost in costs))
     return 0
 
