@@ -101,3 +101,10 @@ def test_transfer_is_of_domains_alone() -> None:
     assert set(found["glyphs"]) == {"digits", "flags", "shapes", "textures", "fractals"}
     assert found["glyphs"]["shapes"]["mean"] == pytest.approx(0.6, abs=1e-4)
     assert transfer(results().filter(pl.col("subset").list.len() > 1), 5, ("glyphs",)) == {}
+
+
+def test_an_interval_of_an_accuracy_ends_where_accuracies_do() -> None:
+    seeds = [0.05, 0.5, 0.95]  # of which the mean's 95 % interval by t would go below 0 and above 1
+    rows = [(["glyphs"], seed, "digits", 5, "learner", [level] * 20) for seed, level in enumerate(seeds)]
+    found = transfer(pl.DataFrame(rows, schema=results().schema, orient="row"), 5, ("glyphs",))
+    assert found["glyphs"]["digits"] == {"mean": pytest.approx(0.5), "low": 0.0, "high": 1.0}

@@ -21,8 +21,13 @@ def transfer(results: pl.DataFrame, n_shot: int, domains: Sequence[str]) -> dict
         one_UU = [[float(row == at) for at in range(len(values.subsets))] for row in range(len(values.subsets))]
         known = estimate(values, pl.DataFrame(one_UU).to_numpy(), values.groups_GH[-1:])
         for at, subset in enumerate(values.subsets):
-            tables.setdefault(next(iter(subset)), {})[judged] = interval(known, at, 0)
+            tables.setdefault(next(iter(subset)), {})[judged] = _of_share(interval(known, at, 0))
     return {name: tables[name] for name in domains if name in tables}
+
+
+def _of_share(value: Interval) -> Interval:
+    """An accuracy's interval ends where accuracies do: seeds that differ much stretch it beyond."""
+    return {**value, "low": max(0.0, value["low"]), "high": min(1.0, value["high"])}
 
 
 def locality(removal: Mapping[str, Mapping[str, Mapping[str, float]]], table: pl.DataFrame) -> dict[str, Any]:
