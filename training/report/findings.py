@@ -56,7 +56,7 @@ def removal_sentence(removal: Mapping[str, Mapping[str, Mapping[str, float]]]) -
         )
     needed = sum(row[MEAN]["low"] > 0 for row in removal.values())
     others = f" {needed} of {len(removal)} train domains are surely missed." if len(removal) > 1 else ""
-    return f"{name}: without it, held-out accuracy falls by {100 * value['mean']:.1f} points ({span_points(value)}).{others}"
+    return f"{name}: without it, held-out accuracy falls by {100 * value['mean']:.2f} points ({span_points(value)}).{others}"
 
 
 def replacement_sentence(replaceability: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
